@@ -85,14 +85,16 @@ class ListActivitiesResponse(_message.Message):
     def __init__(self, activities: _Optional[_Iterable[_Union[Activity, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class CreateHibernationPolicyRequest(_message.Message):
-    __slots__ = ("hibernation_policy_id", "hibernation_policy", "request_id")
+    __slots__ = ("hibernation_policy_id", "hibernation_policy", "request_id", "validate_only")
     HIBERNATION_POLICY_ID_FIELD_NUMBER: _ClassVar[int]
     HIBERNATION_POLICY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     hibernation_policy_id: str
     hibernation_policy: HibernationPolicy
     request_id: str
-    def __init__(self, hibernation_policy_id: _Optional[str] = ..., hibernation_policy: _Optional[_Union[HibernationPolicy, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, hibernation_policy_id: _Optional[str] = ..., hibernation_policy: _Optional[_Union[HibernationPolicy, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class CreateHibernationPolicyResponse(_message.Message):
     __slots__ = ("hibernation_policy",)
@@ -129,14 +131,16 @@ class ListHibernationPoliciesResponse(_message.Message):
     def __init__(self, hibernation_policies: _Optional[_Iterable[_Union[HibernationPolicy, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateHibernationPolicyRequest(_message.Message):
-    __slots__ = ("hibernation_policy", "update_mask", "request_id")
+    __slots__ = ("hibernation_policy", "update_mask", "request_id", "validate_only")
     HIBERNATION_POLICY_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     hibernation_policy: HibernationPolicy
     update_mask: _field_mask_pb2.FieldMask
     request_id: str
-    def __init__(self, hibernation_policy: _Optional[_Union[HibernationPolicy, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, hibernation_policy: _Optional[_Union[HibernationPolicy, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class UpdateHibernationPolicyResponse(_message.Message):
     __slots__ = ("hibernation_policy",)
@@ -145,14 +149,16 @@ class UpdateHibernationPolicyResponse(_message.Message):
     def __init__(self, hibernation_policy: _Optional[_Union[HibernationPolicy, _Mapping]] = ...) -> None: ...
 
 class DeleteHibernationPolicyRequest(_message.Message):
-    __slots__ = ("name", "etag", "request_id")
+    __slots__ = ("name", "etag", "request_id", "validate_only")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     etag: str
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., etag: _Optional[str] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class DeleteHibernationPolicyResponse(_message.Message):
     __slots__ = ()

@@ -239,7 +239,9 @@ class SelfHealingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnsureTopic(self, request, context):
-        """Creates a topic unless it exists; never changes or shrinks one.
+        """Creates a topic unless it exists; never changes or shrinks one: a topic with other partitions or configuration than asked for
+        is answered as it is. Idempotent by nature, so it takes no request_id. Returns once every partition of a new topic has a
+        leader. Nothing is recorded and no event is published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,7 +66,10 @@ class SelfHealingServiceStub:
     DeleteBinding: _grpc.UnaryUnaryMultiCallable[_self_healing_pb2.DeleteBindingRequest, _self_healing_pb2.DeleteBindingResponse]
     """Forgets a binding. Jobs that read it go on until their subscriptions are deleted."""
     EnsureTopic: _grpc.UnaryUnaryMultiCallable[_self_healing_pb2.EnsureTopicRequest, _self_healing_pb2.EnsureTopicResponse]
-    """Creates a topic unless it exists; never changes or shrinks one."""
+    """Creates a topic unless it exists; never changes or shrinks one: a topic with other partitions or configuration than asked for
+    is answered as it is. Idempotent by nature, so it takes no request_id. Returns once every partition of a new topic has a
+    leader. Nothing is recorded and no event is published.
+    """
     GetTopic: _grpc.UnaryUnaryMultiCallable[_self_healing_pb2.GetTopicRequest, _self_healing_pb2.GetTopicResponse]
     """A topic as it really is."""
     ListTopics: _grpc.UnaryUnaryMultiCallable[_self_healing_pb2.ListTopicsRequest, _self_healing_pb2.ListTopicsResponse]
@@ -110,7 +113,10 @@ class SelfHealingServiceAsyncStub(SelfHealingServiceStub):
     DeleteBinding: _aio.UnaryUnaryMultiCallable[_self_healing_pb2.DeleteBindingRequest, _self_healing_pb2.DeleteBindingResponse]  # type: ignore[assignment]
     """Forgets a binding. Jobs that read it go on until their subscriptions are deleted."""
     EnsureTopic: _aio.UnaryUnaryMultiCallable[_self_healing_pb2.EnsureTopicRequest, _self_healing_pb2.EnsureTopicResponse]  # type: ignore[assignment]
-    """Creates a topic unless it exists; never changes or shrinks one."""
+    """Creates a topic unless it exists; never changes or shrinks one: a topic with other partitions or configuration than asked for
+    is answered as it is. Idempotent by nature, so it takes no request_id. Returns once every partition of a new topic has a
+    leader. Nothing is recorded and no event is published.
+    """
     GetTopic: _aio.UnaryUnaryMultiCallable[_self_healing_pb2.GetTopicRequest, _self_healing_pb2.GetTopicResponse]  # type: ignore[assignment]
     """A topic as it really is."""
     ListTopics: _aio.UnaryUnaryMultiCallable[_self_healing_pb2.ListTopicsRequest, _self_healing_pb2.ListTopicsResponse]  # type: ignore[assignment]
@@ -247,7 +253,10 @@ class SelfHealingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _self_healing_pb2.EnsureTopicRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_self_healing_pb2.EnsureTopicResponse, _abc.Awaitable[_self_healing_pb2.EnsureTopicResponse]]:
-        """Creates a topic unless it exists; never changes or shrinks one."""
+        """Creates a topic unless it exists; never changes or shrinks one: a topic with other partitions or configuration than asked for
+        is answered as it is. Idempotent by nature, so it takes no request_id. Returns once every partition of a new topic has a
+        leader. Nothing is recorded and no event is published.
+        """
 
     @_abc_1.abstractmethod
     def GetTopic(
