@@ -36,6 +36,8 @@ from libs.store.model import (
 )
 from libs.store.mutations import Mutation, Mutations, Outcome
 from libs.store.ports import Clock, Store
+from libs.store.redis_client import connect
+from libs.store.redis_store import RedisStore
 
 __all__ = [
     "ABSENT",
@@ -60,6 +62,7 @@ __all__ = [
     "Progress",
     "Put",
     "Record",
+    "RedisStore",
     "RequestIdReused",
     "Store",
     "StoreError",
@@ -67,6 +70,7 @@ __all__ = [
     "Stored",
     "StoredPage",
     "Write",
+    "connect",
     "etag_of",
     "expectation_of",
     "new_event",
