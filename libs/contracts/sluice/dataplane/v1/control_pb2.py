@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/dataplane/v1/control.proto\x12\x13sluice.dataplane.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\rControlRecord\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0c\n\x04stop\x18\x03 \x01(\x08\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/dataplane/v1/control.proto\x12\x13sluice.dataplane.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\rControlRecord\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0c\n\x04stop\x18\x03 \x01(\x08\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0cknown_topics\x18\x05 \x03(\x0b\x32\x1f.sluice.dataplane.v1.KnownTopic\"A\n\nKnownTopic\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x10\n\x08topic_id\x18\x02 \x01(\t\x12\x12\n\npartitions\x18\x03 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.dataplane.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTROLRECORD']._serialized_start=91
-  _globals['_CONTROLRECORD']._serialized_end=196
+  _globals['_CONTROLRECORD']._serialized_start=92
+  _globals['_CONTROLRECORD']._serialized_end=252
+  _globals['_KNOWNTOPIC']._serialized_start=254
+  _globals['_KNOWNTOPIC']._serialized_end=319
 # @@protoc_insertion_point(module_scope)

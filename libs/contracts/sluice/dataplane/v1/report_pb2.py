@@ -23,25 +23,26 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from sluice.dataplane.v1 import control_pb2 as sluice_dot_dataplane_dot_v1_dot_control__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sluice/dataplane/v1/report.proto\x12\x13sluice.dataplane.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x04\n\x0bShardReport\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06worker\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05phase\x18\x06 \x01(\x0e\x32\x1f.sluice.dataplane.v1.ShardPhase\x12\x11\n\tevents_in\x18\x07 \x01(\x03\x12\x12\n\nevents_out\x18\x08 \x01(\x03\x12\x10\n\x08\x62ytes_in\x18\t \x01(\x03\x12\x11\n\tbytes_out\x18\n \x01(\x03\x12:\n\x0c\x64\x65\x61\x64_letters\x18\x0b \x03(\x0b\x32$.sluice.dataplane.v1.DeadLetterCount\x12\x0f\n\x07\x63ommits\x18\x0c \x01(\x03\x12\x14\n\x0crecords_lost\x18\r \x01(\x03\x12\x0b\n\x03lag\x18\x0e \x01(\x03\x12\x14\n\x0c\x66reshness_ms\x18\x0f \x01(\x03\x12\x32\n\x08stage_ms\x18\x10 \x01(\x0b\x32 .sluice.dataplane.v1.StageMillis\x12\x1b\n\x13writer_schema_guids\x18\x11 \x03(\t\x12.\n\x05\x65rror\x18\x12 \x01(\x0b\x32\x1f.sluice.dataplane.v1.ShardError\x12\x12\n\npartitions\x18\x13 \x01(\x05\"0\n\x0f\x44\x65\x61\x64LetterCount\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"i\n\x0bStageMillis\x12\x0c\n\x04read\x18\x01 \x01(\x03\x12\x0e\n\x06\x64\x65\x63ode\x18\x02 \x01(\x03\x12\x0b\n\x03sql\x18\x03 \x01(\x03\x12\x0e\n\x06\x65ncode\x18\x04 \x01(\x03\x12\x0f\n\x07produce\x18\x05 \x01(\x03\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\"X\n\nShardError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x11\x44\x65\x61\x64LetterHeaders\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x14\n\x0csubscription\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\r\n\x05topic\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\x05\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x18\n\x10truncated_sha256\x18\x08 \x01(\t*\xa9\x01\n\nShardPhase\x12\x1b\n\x17SHARD_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14SHARD_PHASE_CLAIMING\x10\x01\x12\x17\n\x13SHARD_PHASE_RUNNING\x10\x02\x12\x17\n\x13SHARD_PHASE_STOPPED\x10\x03\x12\x1a\n\x16SHARD_PHASE_SUPERSEDED\x10\x04\x12\x16\n\x12SHARD_PHASE_FAILED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n sluice/dataplane/v1/report.proto\x12\x13sluice.dataplane.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!sluice/dataplane/v1/control.proto\"\xc6\x04\n\x0bShardReport\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\r\n\x05shard\x18\x03 \x01(\x05\x12\x0e\n\x06worker\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05phase\x18\x06 \x01(\x0e\x32\x1f.sluice.dataplane.v1.ShardPhase\x12\x11\n\tevents_in\x18\x07 \x01(\x03\x12\x12\n\nevents_out\x18\x08 \x01(\x03\x12\x10\n\x08\x62ytes_in\x18\t \x01(\x03\x12\x11\n\tbytes_out\x18\n \x01(\x03\x12:\n\x0c\x64\x65\x61\x64_letters\x18\x0b \x03(\x0b\x32$.sluice.dataplane.v1.DeadLetterCount\x12\x0f\n\x07\x63ommits\x18\x0c \x01(\x03\x12\x14\n\x0crecords_lost\x18\r \x01(\x03\x12\x0b\n\x03lag\x18\x0e \x01(\x03\x12\x14\n\x0c\x66reshness_ms\x18\x0f \x01(\x03\x12\x32\n\x08stage_ms\x18\x10 \x01(\x0b\x32 .sluice.dataplane.v1.StageMillis\x12\x1b\n\x13writer_schema_guids\x18\x11 \x03(\t\x12.\n\x05\x65rror\x18\x12 \x01(\x0b\x32\x1f.sluice.dataplane.v1.ShardError\x12\x12\n\npartitions\x18\x13 \x01(\x05\x12\x35\n\x0cknown_topics\x18\x14 \x03(\x0b\x32\x1f.sluice.dataplane.v1.KnownTopic\"0\n\x0f\x44\x65\x61\x64LetterCount\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"i\n\x0bStageMillis\x12\x0c\n\x04read\x18\x01 \x01(\x03\x12\x0e\n\x06\x64\x65\x63ode\x18\x02 \x01(\x03\x12\x0b\n\x03sql\x18\x03 \x01(\x03\x12\x0e\n\x06\x65ncode\x18\x04 \x01(\x03\x12\x0f\n\x07produce\x18\x05 \x01(\x03\x12\x0e\n\x06\x63ommit\x18\x06 \x01(\x03\"X\n\nShardError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x11\x44\x65\x61\x64LetterHeaders\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x14\n\x0csubscription\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\r\n\x05topic\x18\x05 \x01(\t\x12\x11\n\tpartition\x18\x06 \x01(\x05\x12\x0e\n\x06offset\x18\x07 \x01(\x03\x12\x18\n\x10truncated_sha256\x18\x08 \x01(\t*\xa9\x01\n\nShardPhase\x12\x1b\n\x17SHARD_PHASE_UNSPECIFIED\x10\x00\x12\x18\n\x14SHARD_PHASE_CLAIMING\x10\x01\x12\x17\n\x13SHARD_PHASE_RUNNING\x10\x02\x12\x17\n\x13SHARD_PHASE_STOPPED\x10\x03\x12\x1a\n\x16SHARD_PHASE_SUPERSEDED\x10\x04\x12\x16\n\x12SHARD_PHASE_FAILED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.dataplane.v1.report_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SHARDPHASE']._serialized_start=1033
-  _globals['_SHARDPHASE']._serialized_end=1202
-  _globals['_SHARDREPORT']._serialized_start=91
-  _globals['_SHARDREPORT']._serialized_end=618
-  _globals['_DEADLETTERCOUNT']._serialized_start=620
-  _globals['_DEADLETTERCOUNT']._serialized_end=668
-  _globals['_STAGEMILLIS']._serialized_start=670
-  _globals['_STAGEMILLIS']._serialized_end=775
-  _globals['_SHARDERROR']._serialized_start=777
-  _globals['_SHARDERROR']._serialized_end=865
-  _globals['_DEADLETTERHEADERS']._serialized_start=868
-  _globals['_DEADLETTERHEADERS']._serialized_end=1030
+  _globals['_SHARDPHASE']._serialized_start=1123
+  _globals['_SHARDPHASE']._serialized_end=1292
+  _globals['_SHARDREPORT']._serialized_start=126
+  _globals['_SHARDREPORT']._serialized_end=708
+  _globals['_DEADLETTERCOUNT']._serialized_start=710
+  _globals['_DEADLETTERCOUNT']._serialized_end=758
+  _globals['_STAGEMILLIS']._serialized_start=760
+  _globals['_STAGEMILLIS']._serialized_end=865
+  _globals['_SHARDERROR']._serialized_start=867
+  _globals['_SHARDERROR']._serialized_end=955
+  _globals['_DEADLETTERHEADERS']._serialized_start=958
+  _globals['_DEADLETTERHEADERS']._serialized_end=1120
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from sluice.dataplane.v1 import control_pb2 as _control_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -26,7 +27,7 @@ SHARD_PHASE_SUPERSEDED: ShardPhase
 SHARD_PHASE_FAILED: ShardPhase
 
 class ShardReport(_message.Message):
-    __slots__ = ("job", "incarnation", "shard", "worker", "time", "phase", "events_in", "events_out", "bytes_in", "bytes_out", "dead_letters", "commits", "records_lost", "lag", "freshness_ms", "stage_ms", "writer_schema_guids", "error", "partitions")
+    __slots__ = ("job", "incarnation", "shard", "worker", "time", "phase", "events_in", "events_out", "bytes_in", "bytes_out", "dead_letters", "commits", "records_lost", "lag", "freshness_ms", "stage_ms", "writer_schema_guids", "error", "partitions", "known_topics")
     JOB_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     SHARD_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +47,7 @@ class ShardReport(_message.Message):
     WRITER_SCHEMA_GUIDS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PARTITIONS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_TOPICS_FIELD_NUMBER: _ClassVar[int]
     job: str
     incarnation: int
     shard: int
@@ -65,7 +67,8 @@ class ShardReport(_message.Message):
     writer_schema_guids: _containers.RepeatedScalarFieldContainer[str]
     error: ShardError
     partitions: int
-    def __init__(self, job: _Optional[str] = ..., incarnation: _Optional[int] = ..., shard: _Optional[int] = ..., worker: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phase: _Optional[_Union[ShardPhase, str]] = ..., events_in: _Optional[int] = ..., events_out: _Optional[int] = ..., bytes_in: _Optional[int] = ..., bytes_out: _Optional[int] = ..., dead_letters: _Optional[_Iterable[_Union[DeadLetterCount, _Mapping]]] = ..., commits: _Optional[int] = ..., records_lost: _Optional[int] = ..., lag: _Optional[int] = ..., freshness_ms: _Optional[int] = ..., stage_ms: _Optional[_Union[StageMillis, _Mapping]] = ..., writer_schema_guids: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[ShardError, _Mapping]] = ..., partitions: _Optional[int] = ...) -> None: ...
+    known_topics: _containers.RepeatedCompositeFieldContainer[_control_pb2.KnownTopic]
+    def __init__(self, job: _Optional[str] = ..., incarnation: _Optional[int] = ..., shard: _Optional[int] = ..., worker: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., phase: _Optional[_Union[ShardPhase, str]] = ..., events_in: _Optional[int] = ..., events_out: _Optional[int] = ..., bytes_in: _Optional[int] = ..., bytes_out: _Optional[int] = ..., dead_letters: _Optional[_Iterable[_Union[DeadLetterCount, _Mapping]]] = ..., commits: _Optional[int] = ..., records_lost: _Optional[int] = ..., lag: _Optional[int] = ..., freshness_ms: _Optional[int] = ..., stage_ms: _Optional[_Union[StageMillis, _Mapping]] = ..., writer_schema_guids: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[ShardError, _Mapping]] = ..., partitions: _Optional[int] = ..., known_topics: _Optional[_Iterable[_Union[_control_pb2.KnownTopic, _Mapping]]] = ...) -> None: ...
 
 class DeadLetterCount(_message.Message):
     __slots__ = ("reason", "count")
