@@ -1,4 +1,6 @@
-"""Loops and bus consumers that run next to the server: restarted with back-off when they crash, and told to health."""
+"""Loops and bus consumers that run next to the server: restarted with back-off when they crash, and told to
+health.
+"""
 
 import asyncio
 import random
@@ -16,8 +18,9 @@ _log = structlog.get_logger(__name__)
 class BackgroundTask:
     """`run` is called again whenever it raises; when it returns, the task is done and stays so.
 
-    It is cancelled at shutdown and must let CancelledError through. After `failures_until_unhealthy` crashes with less than
-    `healthy_after_seconds` between them the service's health is NOT_SERVING, until a run lasts that long or returns.
+    It is cancelled at shutdown and must let CancelledError through. After `failures_until_unhealthy`
+    crashes with less than `healthy_after_seconds` between them the service's health is NOT_SERVING, until a
+    run lasts that long or returns.
     """
 
     name: str
@@ -29,7 +32,9 @@ class BackgroundTask:
 
 
 def delay_after(task: BackgroundTask, failures: int) -> float:
-    """Seconds until the next run after so many crashes in a row (≥ 1): doubles each time up to the longest delay."""
+    """Seconds until the next run after so many crashes in a row (≥ 1): doubles each time up to the longest
+    delay.
+    """
     exponent = min(failures - 1, 16)
     return float(min(task.longest_delay_seconds, task.first_delay_seconds * 2**exponent))
 

@@ -1,4 +1,6 @@
-"""How services call each other: a channel with keepalive, deadlines, retries and trace, and the details of errors."""
+"""How services call each other: a channel with keepalive, deadlines, retries and trace, and the details of
+errors.
+"""
 
 import json
 import uuid
@@ -20,7 +22,7 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 
 
 def _is_idempotent(method: MethodDescriptor) -> bool:
-    """Reads (AIP-131, AIP-132), methods that say so themselves, and mutations that carry a `request_id` (AIP-155)."""
+    """Reads (AIP-131, AIP-132), methods that declare it, and mutations that carry a `request_id` (AIP-155)."""
     options: Any = method.GetOptions()
     return (
         method.name.startswith(("Get", "List"))
@@ -30,7 +32,9 @@ def _is_idempotent(method: MethodDescriptor) -> bool:
 
 
 def service_config(services: Sequence[ServiceDescriptor]) -> str:
-    """gRPC service config: up to 4 attempts on UNAVAILABLE for the idempotent unary methods of these services."""
+    """gRPC service config: up to 4 attempts on UNAVAILABLE for the idempotent unary methods of these
+    services.
+    """
     names = [
         {"service": service.full_name, "method": method.name}
         for service in services
@@ -75,7 +79,7 @@ class _UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         return await continuation(details, request)
 
 
-class _StreamCalls(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # generic in its stub only
+class _StreamCalls(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # as above
     async def intercept_unary_stream(
         self, continuation: Callable[[Any, Any], Any], client_call_details: Any, request: Any
     ) -> Any:
@@ -91,10 +95,12 @@ def open_channel(
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     max_message_bytes: int = 4 * 1024 * 1024,
 ) -> grpc.aio.Channel:
-    """A channel to HOST:PORT for the stubs of `services`; use it as an async context manager. It connects by itself, later.
+    """A channel to HOST:PORT for the stubs of `services`, an async context manager; it connects by itself, later.
 
-    Unary calls without a timeout get `timeout_seconds`; server streams get none. An empty `request_id` is filled.
+    Unary calls without a timeout get `timeout_seconds`; server streams get none. An empty `request_id` is
+    filled.
     """
+    interceptors: Any = [_UnaryCalls(timeout_seconds), _StreamCalls()]
     return grpc.aio.insecure_channel(
         address,
         options=[
@@ -108,13 +114,15 @@ def open_channel(
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", max_message_bytes),
         ],
-        interceptors=[_UnaryCalls(timeout_seconds), _StreamCalls()],
+        interceptors=interceptors,
     )
 
 
 @dataclass(frozen=True)
 class RemoteError:
-    """What another service said went wrong. `reason` is empty if the error did not come from a service of ours."""
+    """What another service said went wrong. `reason` is empty if the error did not come from a service of
+    ours.
+    """
 
     code: grpc.StatusCode
     message: str

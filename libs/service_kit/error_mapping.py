@@ -14,7 +14,8 @@ from libs.service_kit.errors import Internal, ServiceError, Unavailable
 
 DOMAIN = "sluice"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
-# Trailers carry the status twice (message and base64 details); clients refuse more than 8 KiB of metadata by default.
+# Trailers carry the status twice (message and base64 details); clients refuse more than 8 KiB of metadata
+# by default.
 MAX_STATUS_BYTES = 4096
 MAX_MESSAGE_CHARACTERS = 600
 
@@ -24,7 +25,9 @@ _mappings: dict[type[Exception], Callable[[Exception], ServiceError]] = {}
 
 
 def register_error_mapping(kind: type[_Error], to_service_error: Callable[[_Error], ServiceError]) -> None:
-    """Errors of `kind` (and of its subclasses without a mapping of their own) reach clients as `to_service_error` says."""
+    """Errors of `kind` (and of its subclasses without a mapping of their own) reach clients as
+    `to_service_error` says.
+    """
     _mappings[kind] = cast("Callable[[Exception], ServiceError]", to_service_error)
 
 

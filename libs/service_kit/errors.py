@@ -1,8 +1,8 @@
 """The errors a service raises; `error_mapping` is the one place that turns them into a google.rpc.Status.
 
-Every error has a `reason` (UPPER_SNAKE, stable: clients switch on it), a message for people that names the field or
-resource, the value and what is allowed, and `metadata` for programs. Raise one of these from servicers, loops' commands
-and pure decisions alike; nothing else in a service touches gRPC status codes.
+Every error has a `reason` (UPPER_SNAKE, stable: clients switch on it), a message for people that names the
+field or resource, the value and what is allowed, and `metadata` for programs. Raise one of these from
+servicers, loops' commands and pure decisions alike; nothing else in a service touches gRPC status codes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,9 @@ from google.rpc import error_details_pb2
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A wrong field of a request: proto path (`subscription.payload.sql`, `labels["x"]`), what is wrong and allowed."""
+    """A wrong field of a request: proto path (`subscription.payload.sql`, `labels["x"]`), what is wrong and
+    allowed.
+    """
 
     field: str
     description: str
@@ -27,7 +29,9 @@ class FieldViolation:
 
 @dataclass(frozen=True)
 class PreconditionViolation:
-    """Why the present state forbids the call: kind of condition (UPPER_SNAKE), resource name, what to do about it."""
+    """Why the present state forbids the call: kind of condition (UPPER_SNAKE), resource name, what to do
+    about it.
+    """
 
     type: str
     subject: str

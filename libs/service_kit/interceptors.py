@@ -32,7 +32,9 @@ _QUIET = ("/grpc.health.", "/grpc.reflection.")
 
 
 class StreamRegistry:
-    """The server streams open now, so that a shutdown can end them at once instead of waiting for the grace to pass."""
+    """The server streams open now, so that a shutdown can end them at once instead of waiting for the grace
+    to pass.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -49,14 +51,18 @@ class StreamRegistry:
         self._tasks.discard(task)
 
     def stop(self) -> None:
-        """Every open stream ends with UNAVAILABLE, reason SERVER_SHUTTING_DOWN: its client watches again elsewhere."""
+        """Every open stream ends with UNAVAILABLE, reason SERVER_SHUTTING_DOWN: its client watches again
+        elsewhere.
+        """
         self.stopping = True
         for task in list(self._tasks):
             task.cancel()
 
 
 def _resource(request: Any) -> str:
-    """The resource name a request is about, for the log: `name`, `parent`, or the name of the resource it carries."""
+    """The resource name a request is about, for the log: `name`, `parent`, or the name of the resource it
+    carries.
+    """
     fields = request.DESCRIPTOR.fields_by_name
     for name in _RESOURCE_FIELDS:
         if name in fields and isinstance(getattr(request, name), str) and getattr(request, name):
@@ -158,7 +164,7 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] 
         except TimeoutError:
             if deadline.expired():
                 raise DeadlineExceeded(
-                    f"not done within {limit} s, the limit for calls without a deadline: set a longer deadline"
+                    f"not done within {limit} s, the limit for calls without a deadline: set one"
                 ) from None
             raise
 

@@ -1,4 +1,6 @@
-"""Structured logs on standard error: one JSON object or one console line each, for structlog and `logging` alike."""
+"""Structured logs on standard error: one JSON object or one console line each, for structlog and `logging`
+alike.
+"""
 
 import logging
 import sys
@@ -8,7 +10,9 @@ import structlog
 
 
 def configure_logs(level: str = "info", form: Literal["json", "console"] = "json", service: str = "") -> None:
-    """Every line has `timestamp` (UTC), `level`, `event`, `service` if given, and what is bound by `structlog.contextvars`."""
+    """Every line has `timestamp` (UTC), `level`, `event`, `service` if given, and what is bound by
+    `structlog.contextvars`.
+    """
 
     def add_service(
         _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict

@@ -7,7 +7,8 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from libs.service_kit.startup import StartupError
 
-# Labels: `method` is a full method name of a registered service, `code` a gRPC status code: both are closed sets.
+# Labels: `method` is a full method name of a registered service, `code` a gRPC status code: both are closed
+# sets.
 CALLS = Counter("sluice_grpc_calls_total", "gRPC calls answered", ["method", "code"])
 SECONDS = Histogram(
     "sluice_grpc_call_seconds",

@@ -15,7 +15,9 @@ _DIGEST_BYTES = 12
 
 @dataclass(frozen=True)
 class Page:
-    """What to list: up to `size` entries (≥ 1) after `cursor`, the service's own position; empty means from the start."""
+    """What to list: up to `size` entries (≥ 1) after `cursor`, the service's own position; empty means from
+    the start.
+    """
 
     size: int
     cursor: str
@@ -27,7 +29,9 @@ class Page:
 
 
 def _digest(request: Message) -> bytes:
-    """Of everything in the request but the paging itself; the size may change from page to page, the filter may not."""
+    """Of everything in the request but the paging itself; the size may change from page to page, the filter
+    may not.
+    """
     plain = type(request)()
     plain.CopyFrom(request)
     plain.ClearField("page_token")
@@ -39,7 +43,8 @@ def _digest(request: Message) -> bytes:
 def read_page(request: Any, *, default_size: int = 100, max_size: int = 1000) -> Page:
     """The page a List request asks for. 0 means the default, more than `max_size` is cut to it.
 
-    InvalidArgument on `page_size` if negative, on `page_token` if it is none of ours or of a request with other parameters.
+    InvalidArgument on `page_size` if negative, on `page_token` if it is none of ours or of a request with
+    other parameters.
     """
     if request.page_size < 0:
         raise invalid_field(
@@ -56,7 +61,7 @@ def read_page(request: Any, *, default_size: int = 100, max_size: int = 1000) ->
     except (binascii.Error, UnicodeError):
         token, cursor = b"", ""
     if not cursor:
-        text = f"{request.page_token[:100]!r} is not a token of this method: give next_page_token of the last answer"
+        text = f"{request.page_token[:100]!r} must be the next_page_token of this method's last answer"
         raise invalid_field("page_token", text, "INVALID_PAGE_TOKEN")
     if token[:_DIGEST_BYTES] != digest:
         text = "the token belongs to a request with other parameters: keep all but page_size as they were"

@@ -12,7 +12,8 @@ WILDCARD = "-"
 class ResourcePattern:
     """For example `ResourcePattern("subjects/{subject}/versions/{version}", version="[0-9]+")`.
 
-    `segments` gives a variable another regular expression than the default, a lower-case label of up to 63 characters.
+    `segments` gives a variable another regular expression than the default, a lower-case label of up to 63
+    characters.
     """
 
     def __init__(self, pattern: str, **segments: str) -> None:
@@ -51,7 +52,9 @@ class ResourcePattern:
         return tuple(values)
 
     def format(self, *values: str) -> str:
-        """The name with these values, in the pattern's order. ValueError if one does not fit: names are ours by then."""
+        """The name with these values, in the pattern's order. ValueError if one does not fit: names are
+        ours by then.
+        """
         if len(values) != len(self.variables):
             raise ValueError(f"{self.pattern} takes {len(self.variables)} values, got {len(values)}")
         for variable, value in zip(self.variables, values, strict=True):

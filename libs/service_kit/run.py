@@ -23,9 +23,12 @@ CLOSE_SECONDS = 2.0
 def run(
     service: str, settings_class: type[_Settings], main: Callable[[_Settings, Stopping], Awaitable[None]]
 ) -> NoReturn:
-    """Read the settings, run `main` and exit: 0 after a signal or a normal return, 2 for what the operator must change
-    (one line), 1 for a crash (logged). The first SIGTERM or SIGINT sets `Stopping` (and cancels `main` if it does not serve
-    yet); the second ends the process at once with 130, and so does a shutdown that overruns its time, with 1.
+    """Read the settings, run `main` and exit.
+
+    Exit code 0 after a signal or a normal return, 2 for what the operator must change (one line), 1 for a
+    crash (logged). The first SIGTERM or SIGINT sets `Stopping` (and cancels `main` if
+    it does not serve yet); the second ends the process at once with 130, and so does a shutdown that
+    overruns its time, with 1.
     """
     settings = settings_class.load()
     configure_logs(settings.log_level, settings.log_format, service)
@@ -60,7 +63,7 @@ async def _run(settings: _Settings, main: Callable[[_Settings, Stopping], Awaita
     except StartupError as error:
         print(error, file=sys.stderr)
         return EXIT_BAD_CONFIGURATION
-    except Exception as error:  # noqa: BLE001  # the process ends here: log in the configured form, then exit code 1
+    except Exception as error:  # noqa: BLE001  # the process ends here: a log line in the configured form
         _log.critical("the service crashed", exc_info=error)
         return 1
     return 0

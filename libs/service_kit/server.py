@@ -74,7 +74,9 @@ def service_of(servicer: Servicer) -> ServiceDescriptor:
 
 
 class _Health:
-    """grpc.health.v1 for the server as a whole (the empty name) and each service; unhealthy while any task is."""
+    """grpc.health.v1 for the server as a whole (the empty name) and each service; unhealthy while any task
+    is.
+    """
 
     def __init__(self, services: Sequence[str]) -> None:
         self.servicer = HealthServicer()
@@ -108,11 +110,13 @@ async def serve(
     background: Sequence[BackgroundTask] = (),
     on_start: Callable[[str], Awaitable[None] | None] | None = None,
 ) -> None:
-    """Serve until `stopping`, then end gracefully; returns when all is down, so that the caller closes its resources.
+    """Serve until `stopping`, then end gracefully; returns when all is down: the caller closes its resources.
 
-    At registration the rules of every request type are compiled: UnsupportedRule is raised for one that is not known.
-    `on_start(address)` is called with the bound HOST:PORT once health says SERVING. Raises StartupError if an address is
-    taken. At the end, in this order: health NOT_SERVING, no new calls, streams end with UNAVAILABLE, unary calls get
+    At registration the rules of every request type are compiled: UnsupportedRule is raised for one that is
+    not known. `on_start(address)` is called with the bound HOST:PORT once health says SERVING. Raises
+    StartupError if an address is taken.
+
+    At the end, in this order: health NOT_SERVING, no new calls, streams end with UNAVAILABLE, unary calls get
     `shutdown_grace_seconds` to finish, background tasks are cancelled.
     """
     services = [service_of(servicer) for servicer in servicers]

@@ -29,7 +29,9 @@ OptionalAddress = Annotated[str, AfterValidator(_host_and_port_or_empty)]
 
 
 class Settings(BaseSettings):
-    """What every service is configured by. A subclass gives its own defaults and adds fields with a description."""
+    """What every service is configured by. A subclass gives its own defaults and adds fields with a
+    description.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
@@ -119,7 +121,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def markdown_table(services: Mapping[str, type[Settings]]) -> str:
-    """The documented table of all variables, from the classes; a default that differs by service is listed per service."""
+    """The documented table of all variables, from the classes; a default that differs by service is listed
+    per service.
+    """
     fields: dict[str, dict[str, FieldInfo]] = {}
     for service, settings_class in services.items():
         for name, field in settings_class.model_fields.items():

@@ -2,4 +2,6 @@
 
 
 class StartupError(Exception):
-    """Ends the process with exit code 2 and its message as the only line; names the variable, its value and the cause."""
+    """Ends the process with exit code 2 and its message as the only line; names the variable, its value and
+    the cause.
+    """

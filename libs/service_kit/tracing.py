@@ -13,7 +13,9 @@ _current: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 def current_traceparent() -> str:
-    """The `traceparent` of the request or event being handled; empty outside of both. Goes into every Event."""
+    """The `traceparent` of the request or event being handled; empty outside of both. Goes into every
+    Event.
+    """
     return _current.get()
 
 
@@ -23,7 +25,9 @@ def trace_id(traceparent: str) -> str:
 
 
 def child_of(traceparent: str) -> str:
-    """A `traceparent` of the same trace with a new parent id; of a new trace if the given one is empty or malformed."""
+    """A `traceparent` of the same trace with a new parent id; of a new trace if the given one is empty or
+    malformed.
+    """
     known = _TRACEPARENT.fullmatch(traceparent)
     trace, flags = known.groups() if known else (secrets.token_hex(16), "01")
     return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
@@ -31,7 +35,9 @@ def child_of(traceparent: str) -> str:
 
 @contextmanager
 def traced(traceparent: str) -> Iterator[str]:
-    """Work inside belongs to this trace (a new one if empty or malformed): events, calls and log lines carry it."""
+    """Work inside belongs to this trace (a new one if empty or malformed): events, calls and log lines
+    carry it.
+    """
     child = child_of(traceparent)
     token = _current.set(child)
     try:

@@ -1,6 +1,6 @@
 """Partial updates (AIP-134, AIP-161) that honour google.api.field_behavior (AIP-203)."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -16,12 +16,15 @@ _FIXED = (field_behavior_pb2.IMMUTABLE, field_behavior_pb2.IDENTIFIER)
 
 
 def apply_update_mask(current: _Resource, given: _Resource, mask: FieldMask, *, field: str) -> _Resource:
-    """`current` with the masked fields of `given`; neither is changed. `field` is the request's name for the resource.
+    """`current` with the masked fields of `given`; neither is changed.
 
-    An empty mask means the fields that `given` has set; `*` means all. OUTPUT_ONLY fields keep their value: naming one is
-    an error, giving one is not. IMMUTABLE and IDENTIFIER fields may be given or named with their present value only. The field
-    `etag` is the caller's. A named message is replaced as a whole, a named field that `given` lacks is cleared.
-    InvalidArgument for an unknown path (field `update_mask`), a forbidden change, or a result that breaks the resource's rules.
+    An empty mask means the fields that `given` has set; `*` means all. A named message is replaced as a whole,
+    a named field that `given` lacks is cleared. OUTPUT_ONLY fields keep their value: naming one is an error,
+    giving one is not. IMMUTABLE and IDENTIFIER fields may be given or named with their present value only. The
+    field `etag` is the server's and stays.
+
+    InvalidArgument for an unknown path (field `update_mask`), a forbidden change, or a result that breaks the
+    resource's own rules.
     """
     merged = type(current)()
     merged.CopyFrom(current)
@@ -36,7 +39,7 @@ def apply_update_mask(current: _Resource, given: _Resource, mask: FieldMask, *, 
         for path in paths:
             _apply(merged, given, path, field)
     if "etag" in current.DESCRIPTOR.fields_by_name:
-        _copy(merged, current, current.DESCRIPTOR.fields_by_name["etag"])
+        _copy(merged, current, cast("FieldDescriptor", current.DESCRIPTOR.fields_by_name["etag"]))
     validate(merged, field)
     return merged
 

@@ -10,7 +10,9 @@ _Response = TypeVar("_Response")
 async def with_progress(
     changes: AsyncIterator[_Response], progress: Callable[[], _Response], interval_seconds: float
 ) -> AsyncIterator[_Response]:
-    """All of `changes`, and `progress()` whenever none came for `interval_seconds`. Closes `changes` at the end."""
+    """All of `changes`, and `progress()` whenever none came for `interval_seconds`. Closes `changes` at the
+    end.
+    """
     pending: asyncio.Task[_Response] | None = None
     try:
         while True:

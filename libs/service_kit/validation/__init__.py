@@ -1,11 +1,12 @@
 """Request validation by the `buf.validate` rules in the .proto files (ADR 0007).
 
-A message type is compiled once to a list of checks; a rule that is not known is an error at that moment (when the
-servicer is registered), never ignored. Semantics are protovalidate's, which is the oracle in the tests.
+A message type is compiled once to a list of checks; a rule that is not known is an error at that moment
+(when the servicer is registered), never ignored. Semantics are protovalidate's, which is the oracle in the
+tests.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from buf.validate import validate_pb2
 from google.protobuf import unknown_fields
@@ -20,12 +21,15 @@ __all__ = ["MAX_DEPTH", "MAX_VIOLATIONS", "UnsupportedRule", "Validator", "valid
 MAX_DEPTH = 32
 MAX_VIOLATIONS = 100
 
-# A check appends to the list what is wrong with the message, paths relative to it; the number is the depth so far.
+# A check appends to the list what is wrong with the message, paths relative to it; the number is the depth
+# so far.
 _Check = Callable[[Any, list[FieldViolation], int], None]
 
 
 def validate(message: Message, prefix: str = "") -> None:
-    """InvalidArgument with every violation (at most 100); paths begin with `prefix` (`subscription.payload.sql`)."""
+    """InvalidArgument with every violation (at most 100); paths begin with `prefix`
+    (`subscription.payload.sql`).
+    """
     violations = _default.violations(message)
     if violations:
         raise InvalidArgument(
@@ -60,7 +64,7 @@ class Validator:
     def violations(self, message: Message) -> list[FieldViolation]:
         plan = self._plans.get(message.DESCRIPTOR.full_name)
         if plan is None:
-            plan = self._plan(message.DESCRIPTOR)
+            plan = self._plan(cast("Descriptor", message.DESCRIPTOR))
         out: list[FieldViolation] = []
         for check in plan:
             check(message, out, 1)
@@ -283,7 +287,7 @@ def _map_checks(field: FieldDescriptor, rules: validate_pb2.FieldRules) -> list[
     name, where = field.name, field.full_name
     if len(unknown_fields.UnknownFieldSet(rules.map)):
         raise UnsupportedRule(f"{where}: unknown map rules")
-    entry = field.message_type.fields_by_name
+    entry = cast("Descriptor", field.message_type).fields_by_name
     size = _size_check(
         name, _optional(rules.map, "min_pairs"), _optional(rules.map, "max_pairs"), "pairs", rules
     )

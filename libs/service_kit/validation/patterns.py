@@ -1,6 +1,7 @@
-"""Patterns of `buf.validate` are RE2; Python's `re` runs them, so just the part in which both agree is allowed.
+"""Patterns of `buf.validate` are RE2; Python's `re` runs them, so just the part that both share is allowed.
 
-Patterns come from our own .proto files, never from a client, and are tried only on values whose length rules hold.
+Patterns come from our own .proto files, never from a client, and are tried only on values whose length
+rules hold.
 """
 
 import re
@@ -15,7 +16,9 @@ _QUANTIFIERS = "*+?}"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A `re` pattern that finds in a text what RE2 finds; `$` is the end of the text, as in RE2 without flags."""
+    """A `re` pattern that finds in a text what RE2 finds; `$` is the end of the text, as in RE2 without
+    flags.
+    """
     translated: list[str] = []
     in_class = False
     position = 0

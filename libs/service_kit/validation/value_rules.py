@@ -1,4 +1,6 @@
-"""The standard rules for one value, as predicates: everything under `buf.validate.FieldRules.type` but containers."""
+"""The standard rules for one value, as predicates: everything under `buf.validate.FieldRules.type` but
+containers.
+"""
 
 import math
 import time
@@ -15,7 +17,9 @@ from libs.service_kit.validation.patterns import UnsupportedPattern, compile_pat
 
 
 class UnsupportedRule(ValueError):
-    """A rule in a .proto file that this evaluator does not know, or that does not fit its field; raised at registration."""
+    """A rule in a .proto file that this evaluator does not know, or that does not fit its field; raised at
+    registration.
+    """
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def _listed(values: list[Any]) -> str:
 
 
 def _bounds(family: str, rules: Any, key: Callable[[Any], Any]) -> list[ValueRule]:
-    """gt, gte, lt and lte, alone or as a range; a lower bound above the upper one means "outside of", as in protovalidate."""
+    """gt, gte, lt and lte, alone or as a range; a lower bound above the upper one means "outside of", as in
+    protovalidate.
+    """
     lower_name, upper_name = rules.WhichOneof("greater_than"), rules.WhichOneof("less_than")
     lower_name = None if lower_name == "gt_now" else lower_name
     upper_name = None if upper_name == "lt_now" else upper_name
@@ -252,7 +258,9 @@ _KNOWN_NUMBER = {"const", "in", "not_in", "lt", "lte", "gt", "gte", "finite"}
 
 
 def value_rules(field: FieldDescriptor, rules: validate_pb2.FieldRules, where: str) -> list[ValueRule]:
-    """The rules for one value of `field` (the value itself, an item, a map key or value). `where` is for the error."""
+    """The rules for one value of `field` (the value itself, an item, a map key or value). `where` is for
+    the error.
+    """
     kind = rules.WhichOneof("type")
     if kind is None:
         return []
@@ -292,7 +300,7 @@ def value_rules(field: FieldDescriptor, rules: validate_pb2.FieldRules, where: s
         if "suffix" in present:
             suffix = type_rules.suffix
             found.append(ValueRule("BYTES_SUFFIX", f"end with {shown(suffix)}", lambda v: v.endswith(suffix)))
-    if kind == "enum" and "defined_only" in present and type_rules.defined_only:
+    if kind == "enum" and "defined_only" in present and type_rules.defined_only and field.enum_type:
         found.append(_defined(field.enum_type))
     if "finite" in present and type_rules.finite:
         found.append(ValueRule(f"{family}_FINITE", "be finite", math.isfinite))
