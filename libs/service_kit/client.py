@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 
 
 def _is_idempotent(method: MethodDescriptor) -> bool:
-    """Reads (AIP-131, AIP-132), methods that declare it, and mutations that carry a `request_id` (AIP-155)."""
+    """Reads (AIP-131, 132), methods that declare it, and mutations that carry a `request_id` (AIP-155)."""
     options: Any = method.GetOptions()
     return (
         method.name.startswith(("Get", "List"))
@@ -95,7 +95,7 @@ def open_channel(
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     max_message_bytes: int = 4 * 1024 * 1024,
 ) -> grpc.aio.Channel:
-    """A channel to HOST:PORT for the stubs of `services`, an async context manager; it connects by itself, later.
+    """A channel to HOST:PORT for the stubs of `services`: an async context manager that connects when used.
 
     Unary calls without a timeout get `timeout_seconds`; server streams get none. An empty `request_id` is
     filled.

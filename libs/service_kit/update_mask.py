@@ -18,10 +18,10 @@ _FIXED = (field_behavior_pb2.IMMUTABLE, field_behavior_pb2.IDENTIFIER)
 def apply_update_mask(current: _Resource, given: _Resource, mask: FieldMask, *, field: str) -> _Resource:
     """`current` with the masked fields of `given`; neither is changed.
 
-    An empty mask means the fields that `given` has set; `*` means all. A named message is replaced as a whole,
-    a named field that `given` lacks is cleared. OUTPUT_ONLY fields keep their value: naming one is an error,
-    giving one is not. IMMUTABLE and IDENTIFIER fields may be given or named with their present value only. The
-    field `etag` is the server's and stays.
+    An empty mask means the fields that `given` has set; `*` means all. A named message is replaced as a
+    whole, a named field that `given` lacks is cleared. OUTPUT_ONLY fields keep their value: naming one is an
+    error, giving one is not. IMMUTABLE and IDENTIFIER fields may be given or named with their present value
+    only. The field `etag` is the server's and stays.
 
     InvalidArgument for an unknown path (field `update_mask`), a forbidden change, or a result that breaks the
     resource's own rules.

@@ -1,4 +1,4 @@
-"""Progress notifications for `Watch` methods: a client learns that it misses nothing while nothing happens."""
+"""Progress notifications for `Watch` methods: a client learns that silence means that nothing happened."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
