@@ -1,0 +1,174 @@
+"""Where Avro's schema resolution would change what a value means, and the schemas handed to the native
+decoder.
+
+Avro resolves by the underlying types alone: a `timestamp-millis` read as `timestamp-micros` is the same
+number and another time. Such pairs are refused here, before a message is decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from libs.codec.parse import parse
+from libs.codec.tree import (
+    Array,
+    Field,
+    Map,
+    NamedType,
+    Primitive,
+    Properties,
+    Record,
+    Reference,
+    Schema,
+    Type,
+    Union,
+    render,
+)
+from libs.codec.types import avro_kind, decimal_parameters, is_empty, is_null, logical_type
+
+# Types that Avro promotes into one another; a difference between these and the logical type is what matters
+# here.
+_COMPARABLE = (frozenset({"int", "long", "float", "double"}), frozenset({"bytes", "string", "fixed"}))
+
+
+def conflicts(writer_schema: str, reader_schema: str) -> list[tuple[str, str]]:
+    """(path in the reader schema, reason) of each field whose meaning resolution would change.
+
+    Also names the writer's arrays of items without bytes, which let a few bytes claim billions of items.
+    Raises ValueError for an invalid schema.
+    """
+    writer, reader = parse(writer_schema), parse(reader_schema)
+    found = [("", reason) for reason in _hostile(writer)]
+    _Comparison(writer, reader, found).compare(writer.root, reader.root, "")
+    return found
+
+
+def native_text(schema_json: str) -> str:
+    """The schema for the native decoder: without docs and whatever else it must not act upon.
+
+    Logical types that Sluice does not know are ignored, as the specification asks; `uuid` on a string stays
+    text.
+    """
+    schema = parse(schema_json)
+    named = {name: _bare_named(node) for name, node in schema.named.items()}
+    return render(Schema(_bare(schema.root), named))
+
+
+def _hostile(writer: Schema) -> list[str]:
+    reasons: list[str] = []
+    for name, node in writer.named.items():
+        if isinstance(node, Record):
+            for field in node.fields:
+                if _has_empty_items(writer, field.type):
+                    reasons.append(f"writer field {name}.{field.name}: items without any bytes")
+    return reasons
+
+
+def _has_empty_items(schema: Schema, node: Type) -> bool:
+    match node:
+        case Array():
+            return is_empty(schema, node.items) or _has_empty_items(schema, node.items)
+        case Map():
+            return _has_empty_items(schema, node.values)
+        case Union():
+            return any(_has_empty_items(schema, branch) for branch in node.branches)
+    return False
+
+
+class _Comparison:
+    def __init__(self, writer: Schema, reader: Schema, found: list[tuple[str, str]]) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._found = found
+        self._seen: set[tuple[Type, Type]] = set()
+
+    def compare(self, written: Type, read: Type, path: str) -> None:
+        if isinstance(read, Reference):
+            if (written, read) in self._seen:
+                return
+            self._seen.add((written, read))
+        if isinstance(written, Union) or isinstance(read, Union):
+            for written_branch in _branches(written):
+                for read_branch in _branches(read):
+                    self.compare(written_branch, read_branch, path)
+            return
+        left, right = self._writer.resolve(written), self._reader.resolve(read)
+        match left, right:
+            case Record(), Record():
+                for field in right.fields:
+                    source = _source(left, field)
+                    if source is not None:
+                        inner = f"{path}.{field.name}" if path else field.name
+                        self.compare(source.type, field.type, inner)
+            case Array(), Array():
+                self.compare(left.items, right.items, f"{path}[]")
+            case Map(), Map():
+                self.compare(left.values, right.values, f"{path}{{}}")
+            case _:
+                self._leaf(left, right, path)
+
+    def _leaf(
+        self,
+        left: Primitive | Array | Map | Union | NamedType,
+        right: Primitive | Array | Map | Union | NamedType,
+        path: str,
+    ) -> None:
+        kinds = {avro_kind(left), avro_kind(right)}
+        if not any(kinds <= comparable for comparable in _COMPARABLE):
+            return
+        written, read = logical_type(left), logical_type(right)
+        if written != read:
+            self._found.append(
+                (path, f"written as {written or avro_kind(left)}, read as {read or avro_kind(right)}")
+            )
+        elif written == "decimal" and decimal_parameters(left) != decimal_parameters(right):
+            reason = (
+                f"written as decimal{decimal_parameters(left)}, read as decimal{decimal_parameters(right)}"
+            )
+            self._found.append((path, reason))
+
+
+def _branches(node: Type) -> tuple[Type, ...]:
+    if isinstance(node, Union):
+        return tuple(branch for branch in node.branches if not is_null(branch))
+    return (node,)
+
+
+def _source(writer: Record, reader_field: Field) -> Field | None:
+    fields = {field.name: field for field in writer.fields}
+    for name in (reader_field.name, *reader_field.aliases):
+        if name in fields:
+            return fields[name]
+    return None
+
+
+def _bare(node: Type) -> Type:
+    match node:
+        case Primitive():
+            return replace(node, properties=_bare_properties(node))
+        case Array():
+            return Array(_bare(node.items))
+        case Map():
+            return Map(_bare(node.values))
+        case Union():
+            return Union(tuple(_bare(branch) for branch in node.branches))
+        case Reference():
+            return node
+
+
+def _bare_named(node: NamedType) -> NamedType:
+    if isinstance(node, Record):
+        fields = tuple(
+            replace(field, type=_bare(field.type), doc=None, order=None, properties=())
+            for field in node.fields
+        )
+        return replace(node, fields=fields, doc=None, properties=())
+    return replace(node, doc=None, properties=_bare_properties(node))
+
+
+def _bare_properties(node: Primitive | NamedType) -> Properties:
+    if logical_type(node) is None:
+        return ()
+    return tuple(
+        (key, value) for key, value in node.properties if key in ("logicalType", "precision", "scale")
+    )
