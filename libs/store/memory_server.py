@@ -10,7 +10,7 @@ import bisect
 from dataclasses import dataclass, field
 
 from libs.store.errors import StoreUnavailable
-from libs.store.model import Entry, EntryId, Record
+from libs.store.model import DeadLetter, Entry, EntryId, Record
 
 
 @dataclass(slots=True)
@@ -52,6 +52,7 @@ class Namespace:
     commits: dict[str, tuple[int, int]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
+    dead_letters: dict[str, list[DeadLetter]] = field(default_factory=dict)
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def entries_from(self, start: EntryId, count: int) -> tuple[Entry, ...]:

@@ -132,6 +132,19 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that a consumer group could not handle, with its original bytes and the last error."""
+
+    id: EntryId
+    entry_id: EntryId
+    subject: str
+    payload: bytes
+    error: str
+    deliveries: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EventBatch:
     """Entries from a place of the stream on, read in one atomic step with the two revisions."""
 

@@ -23,6 +23,9 @@ SOCKET_TIMEOUT_SECONDS = 3.0
 
 T = TypeVar("T")
 
+Arguments = list[str | bytes | int]
+"""Of a script."""
+
 _OUTAGES = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
@@ -74,7 +77,7 @@ async def repeated(call: Callable[[], Awaitable[T]]) -> T:
     retrying = tenacity.AsyncRetrying(
         retry=tenacity.retry_if_exception_type(StoreUnavailable),
         stop=tenacity.stop_after_attempt(4) | tenacity.stop_after_delay(3.0),
-        wait=tenacity.wait_exponential_jitter(initial=0.05, max=0.5, jitter=0.05),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
         reraise=True,
     )
     return await retrying(once, call)
@@ -87,6 +90,6 @@ class Script:
         text = importlib.resources.files(package).joinpath("scripts", name).read_text("utf-8")
         self._script = redis.register_script(text)
 
-    async def __call__(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+    async def __call__(self, keys: Sequence[str], args: Arguments) -> Any:
         # The reply's shape is documented at the head of each script, and parsed right where it is called.
         return await self._script(keys=keys, args=args)

@@ -30,10 +30,8 @@ from libs.store.model import (
     utc_now,
 )
 from libs.store.ports import Clock
-from libs.store.redis_client import Script, once, repeated
+from libs.store.redis_client import Arguments, Script, once, repeated
 from libs.store.watch import WatchHub
-
-Arguments = list[str | bytes | int]
 
 COMMIT_ID_LIFETIME_MS = 600_000
 _LAST_INDEX = 2**64 - 1
