@@ -2,8 +2,6 @@
 
 import contextlib
 
-from sluice.self_healing.v1 import self_healing_pb2_grpc as pb_grpc
-
 from libs.service_kit.background import BackgroundTask
 from libs.service_kit.run import run
 from libs.service_kit.server import Servicer, Stopping, serve
@@ -14,6 +12,7 @@ from services.self_healing.records import Records
 from services.self_healing.servicer import SelfHealingServicer
 from services.self_healing.settings import SelfHealingSettings
 from services.self_healing.trimming import Trimming
+from sluice.self_healing.v1 import self_healing_pb2_grpc as pb_grpc
 
 
 async def main(settings: SelfHealingSettings, stopping: Stopping) -> None:

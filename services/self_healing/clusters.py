@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from sluice.self_healing.v1 import self_healing_pb2 as pb
-from sluice.self_healing.v1 import topology_pb2
-
 from libs.store import Write
 from services.self_healing.decide import KafkaClusterKnown, check_same_kafka_cluster, check_unreferenced
 from services.self_healing.ports import KafkaAdmin
 from services.self_healing.records import CLUSTERS, Records
 from services.self_healing.references import References
+from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import topology_pb2
 
 
 class ClusterCommands:
@@ -56,7 +55,7 @@ class ClusterCommands:
             end_guard = await self._references.end_guard(cluster.name)
             bindings, more = await self._references.bindings_on(cluster.name)
             check_unreferenced(cluster.name, bindings, more=more)
-            return [end_guard, *await self._references.release_kafka_cluster(cluster.kafka_cluster_id)]
+            return [end_guard, self._references.release_kafka_cluster(cluster.kafka_cluster_id)]
 
         cluster = await self._records.delete(CLUSTERS, request, prepare)
         if not request.validate_only:

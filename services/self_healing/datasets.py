@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-from sluice.self_healing.v1 import self_healing_pb2 as pb
-from sluice.self_healing.v1 import topology_pb2
-
 from libs.service_kit.errors import NotFound
 from libs.store import Write
 from services.self_healing.decide import (
@@ -20,6 +17,8 @@ from services.self_healing.model import split_binding_name, topic_name
 from services.self_healing.ports import KafkaAdmin
 from services.self_healing.records import BINDINGS, CLUSTERS, DATASETS, Records
 from services.self_healing.references import References
+from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import topology_pb2
 
 
 class DatasetCommands:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sluice.self_healing.v1 import record_pb2, topology_pb2
-
 from libs.service_kit.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -11,6 +9,7 @@ from libs.service_kit.errors import (
     InvalidArgument,
     PreconditionViolation,
 )
+from sluice.self_healing.v1 import record_pb2, topology_pb2
 
 RESERVED_PREFIXES = ("sluice.", "__")
 """Topics of Sluice itself, and Kafka's internal ones."""

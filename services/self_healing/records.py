@@ -12,8 +12,6 @@ from typing import Generic, TypeVar
 
 import tenacity
 from google.protobuf.field_mask_pb2 import FieldMask
-from sluice.self_healing.v1 import self_healing_pb2 as pb
-from sluice.self_healing.v1 import topology_pb2
 
 from libs.service_kit.errors import AlreadyExists, NotFound
 from libs.service_kit.etag import check_etag
@@ -37,6 +35,8 @@ from libs.store import (
     utc_now,
 )
 from services.self_healing.model import SOURCE
+from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import topology_pb2
 
 ResourceT = TypeVar("ResourceT", bound=topology_pb2.Cluster | topology_pb2.Dataset | topology_pb2.Binding)
 

@@ -5,14 +5,13 @@ revision that was read; whoever deletes the resource reads the guard first, then
 deletes the guard at that revision. Of two that race, one gets a Conflict and decides again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from sluice.self_healing.v1 import record_pb2
+from collections.abc import Iterable, Mapping
 
 from libs.service_kit.errors import NotFound
-from libs.store import ABSENT, AtRevision, Collection, Store, Stored, Write
+from libs.store import ABSENT, ANYTHING, AtRevision, Collection, Store, Stored, Write
 from services.self_healing.decide import SHOWN_REFERRERS, TopicKey
 from services.self_healing.model import topic_name
+from sluice.self_healing.v1 import record_pb2
 
 _GUARDS = "guard/"
 _CLAIMS = "claim/"
@@ -49,9 +48,9 @@ class References:
         claim = record_pb2.KafkaClusterClaim(cluster=cluster)
         return self._kafka_clusters.put(_KAFKA_CLUSTERS + kafka_cluster_id, claim, ABSENT)
 
-    async def release_kafka_cluster(self, kafka_cluster_id: str) -> Sequence[Write]:
-        claim = await self._kafka_clusters.get(_KAFKA_CLUSTERS + kafka_cluster_id)
-        return [] if claim is None else [self._kafka_clusters.delete(claim.name, AtRevision(claim.revision))]
+    def release_kafka_cluster(self, kafka_cluster_id: str) -> Write:
+        """The claim is the cluster's own, as long as the cluster is at the revision that was read."""
+        return self._kafka_clusters.delete(_KAFKA_CLUSTERS + kafka_cluster_id, ANYTHING)
 
     async def claims(self, keys: Iterable[TopicKey]) -> dict[TopicKey, Stored[record_pb2.TopicClaim]]:
         """The claims that there are on these topics."""

@@ -3,9 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from sluice.self_healing.v1 import self_healing_pb2 as pb
-from sluice.self_healing.v1 import self_healing_pb2_grpc as pb_grpc
-
 from libs.service_kit.error_mapping import register_error_mapping
 from libs.service_kit.errors import (
     Aborted,
@@ -22,6 +19,8 @@ from services.self_healing.ports import KafkaAdmin, KafkaRefused, KafkaUnavailab
 from services.self_healing.records import CLUSTERS, DATASETS, Records
 from services.self_healing.references import References
 from services.self_healing.topics import TopicCommands
+from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import self_healing_pb2_grpc as pb_grpc
 
 Context = Any  # grpc.aio.ServicerContext: generic in both message types, which differ by method
 

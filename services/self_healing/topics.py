@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping
 
 import tenacity
-from sluice.self_healing.v1 import self_healing_pb2 as pb
-from sluice.self_healing.v1 import topology_pb2
 
 from libs.service_kit.errors import FieldViolation, InvalidArgument, NotFound, Unavailable, invalid_field
 from libs.service_kit.pagination import read_page
@@ -13,6 +11,8 @@ from services.self_healing.decide import check_same_kafka_cluster
 from services.self_healing.model import NewTopic, OffsetRange, TopicState, split_topic_name, topic_name
 from services.self_healing.ports import KafkaAdmin, KafkaRefused
 from services.self_healing.records import CLUSTERS, DEFAULT_PAGE_SIZE, Records
+from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import topology_pb2
 
 # Kafka's names of the errors that are about a field of EnsureTopicRequest, and which.
 _FIELD_OF_ERROR = {

@@ -7,7 +7,7 @@ import structlog
 from libs.store import Store, StoreUnavailable
 
 KEPT_REVISIONS = 100_000
-REQUIRED_GROUPS = ("cold_starter", "subscription")
+REQUIRED_GROUPS = ("subscription",)
 """The services that act on TopologyChanged: until each has begun to read, nothing is dropped."""
 
 _log = structlog.get_logger(__name__)

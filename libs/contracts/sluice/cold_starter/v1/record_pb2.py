@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/cold_starter/v1/record.proto\x12\x16sluice.cold_starter.v1\"(\n\nScopeClaim\x12\x1a\n\x12hibernation_policy\x18\x01 \x01(\t\" \n\x08\x45ndedJob\x12\x14\n\x0cjob_revision\x18\x01 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/cold_starter/v1/record.proto\x12\x16sluice.cold_starter.v1\"(\n\nScopeClaim\x12\x1a\n\x12hibernation_policy\x18\x01 \x01(\t\".\n\x07SeenJob\x12\x14\n\x0cjob_revision\x18\x01 \x01(\x03\x12\r\n\x05\x65nded\x18\x02 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SCOPECLAIM']._serialized_start=63
   _globals['_SCOPECLAIM']._serialized_end=103
-  _globals['_ENDEDJOB']._serialized_start=105
-  _globals['_ENDEDJOB']._serialized_end=137
+  _globals['_SEENJOB']._serialized_start=105
+  _globals['_SEENJOB']._serialized_end=151
 # @@protoc_insertion_point(module_scope)

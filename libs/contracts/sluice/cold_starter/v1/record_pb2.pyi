@@ -10,8 +10,10 @@ class ScopeClaim(_message.Message):
     hibernation_policy: str
     def __init__(self, hibernation_policy: _Optional[str] = ...) -> None: ...
 
-class EndedJob(_message.Message):
-    __slots__ = ("job_revision",)
+class SeenJob(_message.Message):
+    __slots__ = ("job_revision", "ended")
     JOB_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
     job_revision: int
-    def __init__(self, job_revision: _Optional[int] = ...) -> None: ...
+    ended: bool
+    def __init__(self, job_revision: _Optional[int] = ..., ended: _Optional[bool] = ...) -> None: ...
