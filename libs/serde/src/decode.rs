@@ -130,9 +130,11 @@ pub struct Decoder {
 impl Decoder {
     #[new]
     fn new(writer_schema: &str, reader_schema: &str) -> PyResult<Self> {
-        let (resolution, decoder) =
-            Resolution::new(writer_schema, reader_schema).map_err(value_error)?;
-        Ok(Self { resolution, ready: Some(decoder) })
+        let (resolution, decoder) = Resolution::new(writer_schema, reader_schema).map_err(value_error)?;
+        Ok(Self {
+            resolution,
+            ready: Some(decoder),
+        })
     }
 
     #[getter]
@@ -169,14 +171,17 @@ impl Decoder {
                     total_bytes += datum.len();
                     data.push((index, datum));
                 }
-                Some((None, length)) => {
-                    bad.push((index, format!("{length} bytes, shorter than the {skip} of its framing")))
-                }
+                Some((None, length)) => bad.push((
+                    index,
+                    format!("{length} bytes, shorter than the {skip} of its framing"),
+                )),
                 None => bad.push((index, "null value".to_owned())),
             }
         }
         if total_bytes > MAX_BATCH_BYTES {
-            return Err(format!("{total_bytes} bytes in one batch, at most {MAX_BATCH_BYTES} are possible"));
+            return Err(format!(
+                "{total_bytes} bytes in one batch, at most {MAX_BATCH_BYTES} are possible"
+            ));
         }
         let mut decoder = match self.ready.take() {
             Some(decoder) => decoder,

@@ -27,7 +27,11 @@ impl AvroEncoder {
     fn new(avro_schema: String) -> PyResult<Self> {
         let schema = decoded_schema(&avro_schema).map_err(value_error)?;
         let encoder = avro_encoder(&schema, &avro_schema).map_err(value_error)?;
-        Ok(Self { schema, avro_schema, ready: Some(encoder) })
+        Ok(Self {
+            schema,
+            avro_schema,
+            ready: Some(encoder),
+        })
     }
 
     fn encode<'py>(
@@ -69,11 +73,7 @@ fn avro_encoder(schema: &SchemaRef, avro_schema: &str) -> Result<Encoder, String
 }
 
 /// `offsets` has one entry more than there are rows.
-pub fn byte_rows<'py>(
-    py: Python<'py>,
-    bytes: &[u8],
-    offsets: &[usize],
-) -> PyResult<Bound<'py, PyList>> {
+pub fn byte_rows<'py>(py: Python<'py>, bytes: &[u8], offsets: &[usize]) -> PyResult<Bound<'py, PyList>> {
     let rows: Vec<_> = offsets
         .windows(2)
         .map(|bounds| PyBytes::new(py, &bytes[bounds[0]..bounds[1]]))

@@ -20,9 +20,8 @@ fn value_error(error: impl Display) -> PyErr {
 
 /// Runs `work` and turns a panic into an error, so that no input can take the worker down.
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(format!("internal error: {}", panic_message(panic.as_ref())))
-    })
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(format!("internal error: {}", panic_message(panic.as_ref()))))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

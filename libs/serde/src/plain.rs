@@ -40,7 +40,11 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, S
         schema.fields().iter().map(|field| field.name().clone()).collect()
     };
     if names(&given) != names(schema) {
-        return Err(format!("columns {:?} instead of {:?}", names(&given), names(schema)));
+        return Err(format!(
+            "columns {:?} instead of {:?}",
+            names(&given),
+            names(schema)
+        ));
     }
     let columns = batch
         .columns()
@@ -50,8 +54,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, S
         .collect::<Result<Vec<_>, _>>()?;
     // The row count is given because a schema without fields has no column to take it from.
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
-        .map_err(|error| error.to_string())
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| error.to_string())
 }
 
 fn conform_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, String> {
@@ -60,7 +63,10 @@ fn conform_column(column: &ArrayRef, field: &Field) -> Result<ArrayRef, String> 
         return Ok(column.clone());
     }
     if !holds(wanted, given) {
-        return Err(format!("column {}: {given} where {wanted} is wanted", field.name()));
+        return Err(format!(
+            "column {}: {given} where {wanted} is wanted",
+            field.name()
+        ));
     }
     cast(column, wanted).map_err(|error| format!("column {}: {error}", field.name()))
 }
@@ -78,8 +84,7 @@ fn holds(wanted: &DataType, given: &DataType) -> bool {
         (Int64, Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32) => true,
         (Float32, Float16) | (Float64, Float16 | Float32) => true,
         (Timestamp(unit, wanted_zone), Timestamp(given_unit, given_zone)) => {
-            let coarse_enough = unit == given_unit
-                || matches!(given_unit, arrow_schema::TimeUnit::Second);
+            let coarse_enough = unit == given_unit || matches!(given_unit, arrow_schema::TimeUnit::Second);
             coarse_enough && wanted_zone.is_some() == given_zone.is_some()
         }
         (Time32(_), Time32(arrow_schema::TimeUnit::Second)) => true,
