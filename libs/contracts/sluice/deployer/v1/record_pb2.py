@@ -27,7 +27,7 @@ from sluice.dataplane.v1 import job_spec_pb2 as sluice_dot_dataplane_dot_v1_dot_
 from sluice.deployer.v1 import job_pb2 as sluice_dot_deployer_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsluice/deployer/v1/record.proto\x12\x12sluice.deployer.v1\x1a!sluice/dataplane/v1/control.proto\x1a\"sluice/dataplane/v1/job_spec.proto\x1a\x1csluice/deployer/v1/job.proto\"\xd2\x01\n\tJobRecord\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.sluice.deployer.v1.Job\x12\x32\n\x0crunning_spec\x18\x02 \x01(\x0b\x32\x1c.sluice.dataplane.v1.JobSpec\x12\x11\n\tsubmitted\x18\x03 \x01(\x08\x12\x11\n\tstop_sent\x18\x04 \x01(\x08\x12\x0e\n\x06\x66\x65nced\x18\x05 \x01(\x08\x12\x35\n\x0cknown_topics\x18\x06 \x03(\x0b\x32\x1f.sluice.dataplane.v1.KnownTopicb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsluice/deployer/v1/record.proto\x12\x12sluice.deployer.v1\x1a!sluice/dataplane/v1/control.proto\x1a\"sluice/dataplane/v1/job_spec.proto\x1a\x1csluice/deployer/v1/job.proto\"\x81\x02\n\tJobRecord\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.sluice.deployer.v1.Job\x12\x32\n\x0crunning_spec\x18\x02 \x01(\x0b\x32\x1c.sluice.dataplane.v1.JobSpec\x12\x11\n\tsubmitted\x18\x03 \x01(\x08\x12\x11\n\tstop_sent\x18\x04 \x01(\x08\x12\x0e\n\x06\x66\x65nced\x18\x05 \x01(\x08\x12\x35\n\x0cknown_topics\x18\x06 \x03(\x0b\x32\x1f.sluice.dataplane.v1.KnownTopic\x12\x14\n\x0c\x66\x65nce_shards\x18\x07 \x01(\x05\x12\x17\n\x0f\x63ontrol_cleared\x18\x08 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.deployer.v1.record_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBRECORD']._serialized_start=157
-  _globals['_JOBRECORD']._serialized_end=367
+  _globals['_JOBRECORD']._serialized_end=414
 # @@protoc_insertion_point(module_scope)
