@@ -1,10 +1,11 @@
 """Hibernation policies: at most one for a scope, by a claim that is written in the same commit."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NoReturn
 
 import tenacity
 
-from libs.service_kit.errors import AlreadyExists, NotFound
+from libs.service_kit.errors import Aborted, AlreadyExists, NotFound
 from libs.service_kit.etag import check_etag
 from libs.service_kit.resource_names import ResourcePattern
 from libs.service_kit.update_mask import apply_update_mask
@@ -43,6 +44,10 @@ class ScopeTaken(AlreadyExists):
         super().__init__(policy, resource_type="sluice.dev/HibernationPolicy", reason="SCOPE_HAS_POLICY")
         self.message = f"{policy} is already the policy for {scope}: change that one"
         self.metadata["scope"] = scope
+
+
+def _contended(_state: tenacity.RetryCallState) -> NoReturn:
+    raise Aborted("the policies are being changed by many others: repeat the call")
 
 
 class Policies:
@@ -120,7 +125,7 @@ class Policies:
         retry=tenacity.retry_if_exception_type(Conflict),
         stop=tenacity.stop_after_attempt(10),
         wait=tenacity.wait_random(0, 0.05),
-        reraise=True,
+        retry_error_callback=_contended,
     )
     async def _change(
         self, request: ChangeRequest, decide: Callable[[], Awaitable[Mutation[pb.HibernationPolicy]]]

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from libs.service_kit.error_mapping import register_error_mapping
-from libs.service_kit.errors import Aborted, ServiceError, Unavailable, invalid_field
 from libs.service_kit.pagination import read_page
-from libs.store import Conflict, RequestIdReused, StoreUnavailable
 from services.cold_starter.activities import Activities
 from services.cold_starter.policies import Policies
 from sluice.cold_starter.v1 import cold_starter_pb2 as pb
@@ -71,18 +68,3 @@ class ColdStarterServicer(pb_grpc.ColdStarterServiceServicer):
         in_force = await self._policies.in_force(activity.subscription for activity in activities)
         for activity in activities:
             activity.hibernation_policy = in_force[activity.subscription]
-
-
-def _store_conflict(error: Conflict) -> ServiceError:
-    return Aborted(
-        "the policy is being changed by many others: repeat the call", metadata={"record": error.name}
-    )
-
-
-def _request_id_reused(error: RequestIdReused) -> ServiceError:
-    return invalid_field("request_id", str(error), "REQUEST_ID_REUSED")
-
-
-register_error_mapping(StoreUnavailable, lambda _error: Unavailable("the store of the cold starter"))
-register_error_mapping(Conflict, _store_conflict)
-register_error_mapping(RequestIdReused, _request_id_reused)

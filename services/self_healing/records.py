@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import tenacity
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from libs.service_kit.errors import AlreadyExists, NotFound
+from libs.service_kit.errors import Aborted, AlreadyExists, NotFound
 from libs.service_kit.etag import check_etag
 from libs.service_kit.pagination import read_page
 from libs.service_kit.resource_names import ResourcePattern
@@ -211,7 +211,12 @@ class Records:
         except Conflict:
             # Calls of this process that contend for a record take turns from here on.
             async with self._contended:
-                return await _until_no_conflict(run)
+                try:
+                    return await _until_no_conflict(run)
+                except Conflict as conflict:
+                    raise Aborted(
+                        "the topology is being changed by many others: repeat the call"
+                    ) from conflict
 
     def _mutation(
         self, kind: Kind[ResourceT], resource: ResourceT, writes: Sequence[Write], *, deleted: bool = False

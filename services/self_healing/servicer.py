@@ -4,15 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.service_kit.error_mapping import register_error_mapping
-from libs.service_kit.errors import (
-    Aborted,
-    FailedPrecondition,
-    PreconditionViolation,
-    ServiceError,
-    Unavailable,
-    invalid_field,
-)
-from libs.store import Conflict, RequestIdReused, StoreUnavailable
+from libs.service_kit.errors import FailedPrecondition, PreconditionViolation, ServiceError, Unavailable
 from services.self_healing.clusters import ClusterCommands
 from services.self_healing.datasets import BindingCommands, DatasetCommands
 from services.self_healing.ports import KafkaAdmin, KafkaRefused, KafkaUnavailable
@@ -135,18 +127,5 @@ def _kafka_refused(error: KafkaRefused) -> ServiceError:
     )
 
 
-def _store_conflict(error: Conflict) -> ServiceError:
-    return Aborted(
-        "the topology is being changed by many others: repeat the call", metadata={"record": error.name}
-    )
-
-
-def _request_id_reused(error: RequestIdReused) -> ServiceError:
-    return invalid_field("request_id", str(error), "REQUEST_ID_REUSED")
-
-
-register_error_mapping(StoreUnavailable, lambda _error: Unavailable("the store of self healing"))
-register_error_mapping(Conflict, _store_conflict)
-register_error_mapping(RequestIdReused, _request_id_reused)
 register_error_mapping(KafkaUnavailable, _kafka_is_away)
 register_error_mapping(KafkaRefused, _kafka_refused)

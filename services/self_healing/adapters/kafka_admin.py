@@ -25,8 +25,8 @@ MAX_CLIENTS = 100
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
-_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the library's gap
-_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library's gap
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()
+_LATEST: OffsetSpec = OffsetSpec.latest()
 
 # Kafka is away, starting or electing: the call may succeed later. librdkafka's own codes are negative.
 _TEMPORARY = frozenset(
