@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 import sluice_serde
 
-from libs.codec.resolution import conflicts, native_text
+from libs.codec.resolution import conflicts, native_pair, native_text
 from libs.codec.tree import SchemaError
 from libs.codec.types import unsupported
 
@@ -42,7 +42,7 @@ class MessageDecoder:
     def __init__(self, writer_schema: str, reader_schema: str) -> None:
         _refuse(unsupported(reader_schema))
         _refuse(conflicts(writer_schema, reader_schema))
-        self._native = sluice_serde.Decoder(native_text(writer_schema), native_text(reader_schema))
+        self._native = sluice_serde.Decoder(*native_pair(writer_schema, reader_schema))
         self.schema: pa.Schema = self._native.schema
 
     def decode(self, messages: Sequence[bytes | None], skip: int = 0) -> Decoded:

@@ -32,6 +32,7 @@ from libs.codec.tree import (
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_DEPTH: Final = 100
+MAX_EXPANDED_FIELDS: Final = 10_000
 
 _STRUCTURE: Final = {
     "record": {"type", "name", "namespace", "doc", "aliases", "fields"},
@@ -57,7 +58,28 @@ def parse(schema_json: str) -> Schema:
         fastavro.parse_schema(document)
     except (SchemaParseException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SchemaError("", f"not an Avro schema: {error}") from error
-    return Schema(root, parser.named)
+    schema = Schema(root, parser.named)
+    if _expanded_size(schema, root, {}) > MAX_EXPANDED_FIELDS:
+        raise SchemaError("", f"more than {MAX_EXPANDED_FIELDS} fields when every use of a record is counted")
+    return schema
+
+
+def _expanded_size(schema: Schema, node: Type, known: dict[str, int]) -> int:
+    match node:
+        case Array():
+            return _expanded_size(schema, node.items, known)
+        case Map():
+            return _expanded_size(schema, node.values, known)
+        case Union():
+            return sum(_expanded_size(schema, branch, known) for branch in node.branches)
+        case Reference():
+            if node.name not in known:
+                known[node.name] = 1
+                definition = schema.named[node.name]
+                if isinstance(definition, Record):
+                    known[node.name] += sum(_expanded_size(schema, f.type, known) for f in definition.fields)
+            return known[node.name]
+    return 1
 
 
 class _Parser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from libs.codec.defaults import with_full_defaults
 from libs.codec.parse import parse
 from libs.codec.tree import (
     Array,
@@ -23,6 +24,7 @@ from libs.codec.tree import (
     Type,
     Union,
     render,
+    simple_name,
 )
 from libs.codec.types import avro_kind, decimal_parameters, is_empty, is_null, logical_type
 
@@ -34,34 +36,83 @@ _COMPARABLE = (frozenset({"int", "long", "float", "double"}), frozenset({"bytes"
 def conflicts(writer_schema: str, reader_schema: str) -> list[tuple[str, str]]:
     """(path in the reader schema, reason) of each field whose meaning resolution would change.
 
-    Also names the writer's arrays of items without bytes, which let a few bytes claim billions of items.
+    Also names, with an empty path, what makes a writer schema unreadable even where the reader leaves it out:
+    records that contain themselves, and arrays of items without bytes, which let a few bytes claim billions.
     Raises ValueError for an invalid schema.
     """
     writer, reader = parse(writer_schema), parse(reader_schema)
-    found = [("", reason) for reason in _hostile(writer)]
+    found = [("", reason) for reason in _unreadable(writer)]
     _Comparison(writer, reader, found).compare(writer.root, reader.root, "")
     return found
 
 
 def native_text(schema_json: str) -> str:
-    """The schema for the native decoder: without docs and whatever else it must not act upon.
+    """The schema for the native crate: without docs and whatever else it must not act upon, defaults in full.
 
-    Logical types that Sluice does not know are ignored, as the specification asks; `uuid` on a string stays
-    text.
+    Logical types that Sluice does not know are ignored, as the specification asks; `uuid` on a string too.
     """
-    schema = parse(schema_json)
+    return render(_native(parse(schema_json)))
+
+
+def native_pair(writer_schema: str, reader_schema: str) -> tuple[str, str]:
+    """Both schemas for the native decoder.
+
+    It compares full names where the specification compares simple ones: the reader's types get the writer's
+    names as aliases.
+    """
+    writer, reader = _native(parse(writer_schema)), _native(parse(reader_schema))
+    named = {name: _with_aliases(node, writer) for name, node in reader.named.items()}
+    return render(writer), render(Schema(reader.root, named))
+
+
+def _native(schema: Schema) -> Schema:
     named = {name: _bare_named(node) for name, node in schema.named.items()}
-    return render(Schema(_bare(schema.root), named))
+    return with_full_defaults(Schema(_bare(schema.root), named))
 
 
-def _hostile(writer: Schema) -> list[str]:
-    reasons: list[str] = []
+def _with_aliases(node: NamedType, writer: Schema) -> NamedType:
+    names = {node.name, *node.aliases}
+    namesakes = (
+        name
+        for name, other in writer.named.items()
+        if name not in names and simple_name(name) == simple_name(node.name) and type(other) is type(node)
+    )
+    return replace(node, aliases=(*node.aliases, *namesakes))
+
+
+def _unreadable(writer: Schema) -> list[str]:
+    reasons = [
+        f"writer record {name} contains itself" for name in writer.named if _contains_itself(writer, name)
+    ]
     for name, node in writer.named.items():
         if isinstance(node, Record):
             for field in node.fields:
                 if _has_empty_items(writer, field.type):
                     reasons.append(f"writer field {name}.{field.name}: items without any bytes")
     return reasons
+
+
+def _contains_itself(schema: Schema, name: str) -> bool:
+    seen: set[str] = set()
+    waiting = _field_types(schema, name)
+    while waiting:
+        match waiting.pop():
+            case Reference(name=used):
+                if used == name:
+                    return True
+                if used not in seen:
+                    seen.add(used)
+                    waiting.extend(_field_types(schema, used))
+            case Array(items=inner) | Map(values=inner):
+                waiting.append(inner)
+            case Union(branches=branches):
+                waiting.extend(branches)
+    return False
+
+
+def _field_types(schema: Schema, name: str) -> list[Type]:
+    node = schema.named[name]
+    return [field.type for field in node.fields] if isinstance(node, Record) else []
 
 
 def _has_empty_items(schema: Schema, node: Type) -> bool:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from libs.codec.defaults import with_full_defaults
 from libs.codec.parse import parse
 from libs.codec.tree import (
     Array,
-    Default,
-    Json,
     Map,
     NamedType,
     Record,
@@ -113,34 +112,5 @@ class _Needs:
         for name, node in self._schema.named.items():
             if isinstance(node, Record):
                 needed = self._fields.get(name, set())
-                fields = (field for field in node.fields if field.name in needed)
-                named[name] = replace(
-                    node,
-                    fields=tuple(
-                        replace(field, default=field.default and self._default(field.type, field.default))
-                        for field in fields
-                    ),
-                )
-        return Schema(self._schema.root, named)
-
-    def _default(self, node: Type, default: Default) -> Default:
-        return Default(self._default_value(node, default.value))
-
-    def _default_value(self, node: Type, value: Json) -> Json:
-        """A record's default without the fields that were cut away."""
-        resolved = self._schema.resolve(node)
-        match resolved, value:
-            case Union(), _:
-                return self._default_value(resolved.branches[0], value)
-            case Record(), dict():
-                needed = self._fields.get(resolved.name, set())
-                return {
-                    field.name: self._default_value(field.type, value[field.name])
-                    for field in resolved.fields
-                    if field.name in needed and field.name in value
-                }
-            case Array(), list():
-                return [self._default_value(resolved.items, item) for item in value]
-            case Map(), dict():
-                return {key: self._default_value(resolved.values, item) for key, item in value.items()}
-        return value
+                named[name] = replace(node, fields=tuple(f for f in node.fields if f.name in needed))
+        return with_full_defaults(Schema(self._schema.root, named))

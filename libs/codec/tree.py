@@ -121,6 +121,10 @@ def namespace_of(full_name: str) -> str:
     return full_name.rpartition(".")[0]
 
 
+def simple_name(full_name: str) -> str:
+    return full_name.rpartition(".")[2]
+
+
 def properties_of(node: Type | NamedType) -> dict[str, Json]:
     return dict(getattr(node, "properties", ()))
 
@@ -158,7 +162,7 @@ class _Renderer:
     def _definition(self, node: NamedType, namespace: str) -> Json:
         kind = {Record: "record", Enum: "enum", Fixed: "fixed"}[type(node)]
         own = namespace_of(node.name)
-        out: dict[str, Json] = {"type": kind, "name": node.name.rpartition(".")[2]}
+        out: dict[str, Json] = {"type": kind, "name": simple_name(node.name)}
         if own != namespace:
             out["namespace"] = own
         if node.doc is not None:

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import pyarrow as pa
@@ -157,7 +157,7 @@ def _typed(draw: st.DrawFn, names: _Names, depth: int, nullable: bool = True) ->
     kinds += ["record", "array", "map"] * (depth > 0) + ["nullable"] * 3 * nullable
     kind = draw(st.sampled_from(kinds))
     if kind == "again" and names.defined:
-        return draw(st.sampled_from(names.defined))
+        return cast(Typed, draw(st.sampled_from(names.defined)))
     match kind:
         case "nullable":
             inner, values = draw(_typed(names, depth, nullable=False))

@@ -110,9 +110,9 @@ def test_damaged_messages_never_crash_nor_take_good_ones_with_them(
     bad = {message.index for message in decoded.bad}
     survivors = [message for index, message in enumerate(messages) if index not in bad]
     assert decoded.batch.num_rows == len(survivors)
-    for message, row in zip(survivors, rows_or_skip(decoded.batch), strict=True):
-        assert message is not None
-        expected = fastavro_or_none(sample.schema, message)
+    for survivor, row in zip(survivors, rows_or_skip(decoded.batch), strict=True):
+        assert survivor is not None
+        expected = fastavro_or_none(sample.schema, survivor)
         if expected is not None and row is not None:
             assert same(row, expected)
     assert set(kept) <= {message for message in survivors if message is not None}
