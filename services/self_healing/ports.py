@@ -15,6 +15,10 @@ class KafkaUnavailable(Exception):
         self.cause = cause
 
 
+class PartitionNotReady(KafkaUnavailable):
+    """The broker that metadata names as a partition's leader does not lead it: yet, or any more."""
+
+
 class KafkaRefused(Exception):
     """Kafka judged the request wrong; `code` is Kafka's name of the error, `explanation` its own text."""
 
@@ -44,7 +48,10 @@ class KafkaAdmin(Protocol):
         ...
 
     async def offsets(self, address: str, topic: TopicState) -> Mapping[int, OffsetRange]:
-        """Both ends of every partition with a leader, by number; asked in one batch per end."""
+        """Both ends of every partition with a leader, by number; asked in one batch per end.
+
+        Raises PartitionNotReady when a leader declines, as for a moment after a topic's creation.
+        """
         ...
 
     async def create(self, address: str, topic: NewTopic) -> bool:

@@ -115,7 +115,7 @@ class SelfHealingServicer(pb_grpc.SelfHealingServiceServicer):
 
 
 def _kafka_is_away(error: KafkaUnavailable) -> ServiceError:
-    what = f"Kafka at {error.address} ({error.cause}; check bootstrap_servers if it never answered)"
+    what = f"Kafka at {error.address} ({error.cause}; does it run, and is the address right?)"
     return Unavailable(what, timedelta(seconds=2), reason="KAFKA_UNAVAILABLE")
 
 

@@ -1,6 +1,5 @@
 """Topics as they really are on the clusters: created if missing, otherwise only looked at."""
 
-import asyncio
 from collections.abc import Mapping
 
 import tenacity
@@ -9,7 +8,7 @@ from libs.service_kit.errors import FieldViolation, InvalidArgument, NotFound, U
 from libs.service_kit.pagination import read_page
 from services.self_healing.decide import check_same_kafka_cluster
 from services.self_healing.model import NewTopic, OffsetRange, TopicState, split_topic_name, topic_name
-from services.self_healing.ports import KafkaAdmin, KafkaRefused
+from services.self_healing.ports import KafkaAdmin, KafkaRefused, PartitionNotReady
 from services.self_healing.records import CLUSTERS, DEFAULT_PAGE_SIZE, Records
 from sluice.self_healing.v1 import self_healing_pb2 as pb
 from sluice.self_healing.v1 import topology_pb2
@@ -44,9 +43,7 @@ class TopicCommands:
         created = False
         if topic not in await self._kafka.describe(address, [topic]):
             created = await self._create(cluster, topic, request)
-        state = await self._until_it_has_leaders(cluster, topic)
-        offsets = await self._kafka.offsets(address, state)
-        return pb.EnsureTopicResponse(topic=_topic(cluster, state, offsets), created=created)
+        return pb.EnsureTopicResponse(topic=await self._until_led(cluster, topic), created=created)
 
     async def get(self, request: pb.GetTopicRequest) -> topology_pb2.Topic:
         cluster, topic = await self._cluster_and_topic(request.name)
@@ -87,26 +84,30 @@ class TopicCommands:
             violation = FieldViolation(field, f"Kafka says: {error.explanation}", error.code)
             raise InvalidArgument([violation], reason="KAFKA_REFUSED_TOPIC") from error
 
-    async def _until_it_has_leaders(self, cluster: topology_pb2.Cluster, topic: str) -> TopicState:
-        """Metadata reaches the brokers a moment after the creation was answered."""
+    async def _until_led(self, cluster: topology_pb2.Cluster, topic: str) -> topology_pb2.Topic:
+        """The topic as soon as every partition's leader answers for it, so that it can be produced to.
+
+        Metadata reaches the brokers a moment after a creation was answered; leaders begin later still.
+        """
         waiting = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_result(lambda state: state is None or not state.has_leaders),
+            retry=tenacity.retry_if_exception_type(PartitionNotReady),
             stop=tenacity.stop_after_delay(self._leader_timeout_seconds),
             wait=tenacity.wait_exponential(0.02, max=1.0),
-            sleep=asyncio.sleep,
+            reraise=True,
         )
+        address = cluster.bootstrap_servers
 
-        async def look() -> TopicState | None:
-            return (await self._kafka.describe(cluster.bootstrap_servers, [topic])).get(topic)
+        async def look() -> topology_pb2.Topic:
+            state = (await self._kafka.describe(address, [topic])).get(topic)
+            if state is None or not state.has_leaders:
+                raise PartitionNotReady(address, f"{topic} has partitions without a leader")
+            return _topic(cluster, state, await self._kafka.offsets(address, state))
 
         try:
-            state: TopicState | None = await waiting(look)
-        except tenacity.RetryError:
-            state = None
-        if state is None:
-            what = f"{topic_name(cluster.name, topic)}, which has partitions without a leader,"
-            raise Unavailable(what, reason="TOPIC_WITHOUT_LEADER")
-        return state
+            return await waiting(look)
+        except PartitionNotReady as error:
+            what = f"{topic_name(cluster.name, topic)}, whose partitions are not all led yet ({error.cause}),"
+            raise Unavailable(what, reason="TOPIC_WITHOUT_LEADER") from error
 
 
 def _topic(

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
 from confluent_kafka.cimpl import NewTopic as KafkaNewTopic
 
 from services.self_healing.model import NewTopic, OffsetRange, PartitionState, TopicState
-from services.self_healing.ports import KafkaRefused, KafkaUnavailable
+from services.self_healing.ports import KafkaRefused, KafkaUnavailable, PartitionNotReady
 
 MAX_CLIENTS = 100
 """Each holds a few threads and connections; the least recently used one is closed beyond that."""
@@ -35,10 +35,14 @@ _TEMPORARY = frozenset(
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.BROKER_NOT_AVAILABLE,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.NOT_CONTROLLER,
         KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    }
+)
+_NOT_READY = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
@@ -187,7 +191,11 @@ def _cause(error: KafkaException) -> KafkaError:
 
 def _translated(address: str, error: KafkaException) -> KafkaUnavailable | KafkaRefused:
     cause = _cause(error)
-    if cause.code() < 0 or cause.code() in _TEMPORARY or cause.retriable():
+    if cause.code() in _NOT_READY:
+        return PartitionNotReady(address, cause.str())
+    if cause.code() < 0:
+        return KafkaUnavailable(address, f"no broker answered: {cause.str()}")
+    if cause.code() in _TEMPORARY or cause.retriable():
         return KafkaUnavailable(address, cause.str())
     return KafkaRefused(address, cause.name(), cause.str())
 

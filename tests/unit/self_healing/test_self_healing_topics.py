@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from services.self_healing.model import OffsetRange
-from services.self_healing.ports import KafkaRefused, KafkaUnavailable
+from services.self_healing.ports import KafkaRefused, KafkaUnavailable, PartitionNotReady
 from sluice.self_healing.v1 import self_healing_pb2 as pb
 from tests.unit.self_healing.conftest import MAIN, Service
 from tests.unit.self_healing.test_self_healing_topology import refused
@@ -26,6 +26,13 @@ async def test_a_missing_topic_is_created_as_asked_once_its_partitions_have_lead
     assert all(partition.leader == 1 for partition in answer.topic.partitions)
     assert service.main.configs["acme.out"] == {"retention.ms": "1000"}
     assert [fact.WhichOneof("resource") for fact in await service.facts()] == ["cluster"]
+
+
+async def test_a_new_topic_whose_leaders_decline_at_first_is_waited_for(service: Service) -> None:
+    await service.create_cluster()
+    service.kafka.fail_next("offsets", PartitionNotReady(MAIN, "Not leader for partition"))
+    answer = await service.stub.EnsureTopic(pb.EnsureTopicRequest(name=NAME, partitions=3))
+    assert answer.created and service.kafka.count("offsets") == 2
 
 
 async def test_an_existing_topic_is_answered_as_it_is_and_never_changed(service: Service) -> None:
