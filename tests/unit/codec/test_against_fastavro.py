@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from bench.security_events import SCHEMA_JSON, events
 from libs.codec.messages import AvroMessageEncoder, JsonMessageEncoder, MessageDecoder, decoded_schema
+from libs.codec.parse import parse
 from libs.codec.schema import canonical, prune
+from libs.codec.tree import Array, Default, Field, Map, Primitive, Record, Reference, Schema, Union, render
 from libs.codec.types import avro_schema_for, unsupported
 from tests.unit.codec.avro import Sample, read, rows_of, same, samples, write
 
@@ -74,6 +77,56 @@ def test_pruned_columns_have_the_values_of_the_whole_schema(sample: Sample, data
     for name in chosen:
         for left, right in zip(rows_of(batch), rows_of(whole), strict=True):
             assert same(left[name], right[name])
+
+
+@st.composite
+def evolved(draw: st.DrawFn, writer_schema: str) -> str:
+    """A reader schema: in every record, fields dropped, reordered, renamed, widened and added with a default."""
+    writer = parse(writer_schema)
+    named = dict(writer.named)
+    for name, node in writer.named.items():
+        if isinstance(node, Record):
+            kept = draw(
+                st.lists(st.sampled_from(node.fields), min_size=1, unique_by=lambda field: field.name)
+            )
+            fields = [draw(evolved_field(field)) for field in kept]
+            fields.append(Field("added", Primitive("int"), default=Default(7)))
+            named[name] = replace(node, fields=tuple(draw(st.permutations(fields))))
+    return render(Schema(writer.root, named))
+
+
+@st.composite
+def evolved_field(draw: st.DrawFn, field: Field) -> Field:
+    match draw(st.sampled_from(["as it is", "renamed", "nullable", "promoted"])), field.type:
+        case "renamed", _:
+            return replace(field, name=f"new_{field.name}", aliases=(field.name,))
+        case "nullable", Primitive() | Reference() | Array() | Map():
+            return replace(field, type=Union((Primitive("null"), field.type)))
+        case "promoted", Primitive("int", ()):
+            return replace(field, type=Primitive("long"))
+        case "promoted", Primitive("int" | "long" | "float", ()):
+            return replace(field, type=Primitive("double"))
+    return field
+
+
+@GENERATED
+@given(samples(), st.data())
+def test_values_read_by_an_evolved_schema_are_those_of_fastavro(sample: Sample, data: st.DataObject) -> None:
+    reader = data.draw(evolved(sample.text))
+    decoded = MessageDecoder(sample.text, reader).decode(sample.messages)
+    assert decoded.bad == ()
+    expected = [read(message, sample.schema, reader) for message in sample.messages]
+    for got, wanted in zip(rows_of(decoded.batch), expected, strict=True):
+        assert same(promoted(got), promoted(wanted)), (got, wanted)
+
+
+def promoted(value: Any) -> Any:
+    """fastavro leaves a promoted number an int."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: promoted(inner) for key, inner in value.items()}
+    return [promoted(item) for item in value] if isinstance(value, list) else value
 
 
 @GENERATED

@@ -126,7 +126,7 @@ def test_other_threads_run_while_a_batch_is_decoded() -> None:
     decoding.start()
     while decoding.is_alive():
         switches += 1
-    assert switches > 1000
+    assert switches > 50
 
 
 def test_anything_but_bytes_is_a_type_error() -> None:
