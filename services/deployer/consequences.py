@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
 from sluice.dataplane.v1 import job_spec_pb2
 
 
@@ -51,11 +52,15 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     "source.start_position": Consequence(
         Verdict.REJECT, "the start position was resolved once, at the first start; make a new job"
     ),
-    "source.schema_guid": Consequence(Verdict.DRAIN_AND_REPLACE, "the statement is compiled against another schema"),
+    "source.schema_guid": Consequence(
+        Verdict.DRAIN_AND_REPLACE, "the statement is compiled against another schema"
+    ),
     "source.reader_schema": Consequence(Verdict.DRAIN_AND_REPLACE, "events are decoded to another schema"),
     "source.referenced_fields": Consequence(Verdict.DRAIN_AND_REPLACE, "other fields are decoded"),
     "source.pseudo_columns": Consequence(Verdict.DRAIN_AND_REPLACE, "other pseudo-columns are provided"),
-    "source.schema_registry": Consequence(Verdict.DRAIN_AND_REPLACE, "writer schemas are looked up elsewhere"),
+    "source.schema_registry": Consequence(
+        Verdict.DRAIN_AND_REPLACE, "writer schemas are looked up elsewhere"
+    ),
     "outputs.subscription": Consequence(Verdict.DRAIN_AND_REPLACE, "dead letters name another subscription"),
     "outputs.sql": Consequence(Verdict.DRAIN_AND_REPLACE, "another statement runs"),
     "outputs.format": Consequence(Verdict.DRAIN_AND_REPLACE, "rows are encoded in another format"),
@@ -67,7 +72,8 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     ),
     "outputs.sink.topic": Consequence(Verdict.DRAIN_AND_REPLACE, "rows go to another topic"),
     "engine": Consequence(
-        Verdict.REJECT, "another engine keeps its state elsewhere, nothing may be lost silently; make a new job"
+        Verdict.REJECT,
+        "another engine keeps its state elsewhere, nothing may be lost silently; make a new job",
     ),
     "dead_letters.cluster": Consequence(Verdict.REJECT, _POSITIONS),
     "dead_letters.bootstrap_servers": Consequence(

@@ -1,7 +1,7 @@
 """What to do for a job next: pure functions from what is wished and what is seen to a list of actions.
 
-Actions are carried out in their order; the first that fails ends the list, and the job is decided again. Every list is
-therefore safe to repeat from its start: `Write` comes after the acts that it tells of and before those that it announces.
+Actions are carried out in their order; the first that fails ends the list, and the job is decided again. Every
+list is safe to repeat from its start: `Write` comes after the acts it tells of and before those it announces.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _idle(record: JobRecord, around: Circumstances) -> tuple[Action, ...]:
         return _move(record, State.STOPPED, reasons.asleep(wish), around.now)
     if phase is RunnerPhase.UNKNOWN:
         return _stay(record, reasons.runner_unreachable(around.seen.runner_error))
-    if around.seen.live_predecessors:
+    if around.seen.predecessor_lives:
         return _stay(record, reasons.PREDECESSOR_LIVES)
     if record.next_start_time is not None and around.now < record.next_start_time:
         return _observed(record)
@@ -170,7 +170,7 @@ def _starting(record: JobRecord, around: Circumstances) -> tuple[Action, ...]:
 def _submission(record: JobRecord, around: Circumstances) -> tuple[Action, ...]:
     if around.seen.phase is not RunnerPhase.ABSENT:
         return (Write(replace(record, submitted=True, fenced=True), reasons.ADOPTED),)
-    if around.seen.live_predecessors:
+    if around.seen.predecessor_lives:
         return _stay(record, reasons.PREDECESSOR_LIVES)
     if record.fenced:
         return (
@@ -243,7 +243,7 @@ def _after_stop(record: JobRecord, around: Circumstances) -> tuple[Action, ...]:
         case Wish.PAUSE | Wish.HIBERNATE as wish:
             return _move(record, State.STOPPED, reasons.asleep(wish), around.now)
         case Wish.RUN:
-            if around.seen.live_predecessors:
+            if around.seen.predecessor_lives:
                 return _stay(record, reasons.PREDECESSOR_LIVES)
             return _allocate(record, reasons.REPLACEMENT, around)
 
@@ -279,20 +279,18 @@ def shards_not_running(record: JobRecord, reports: ShardReports) -> tuple[int, .
     return tuple(shard for shard in range(_shards(record)) if shard not in running)
 
 
-def shards_lost(
-    record: JobRecord, reports: ShardReports, now: datetime, policy: Policy
-) -> tuple[int, ...]:
+def shards_lost(record: JobRecord, reports: ShardReports, now: datetime, policy: Policy) -> tuple[int, ...]:
     """Shards of a RUNNING job that say otherwise, or said nothing for too long although they could be heard."""
     if reports.readable_since is None:
         return ()
     own = {status.shard: status for status in _own(record, reports)}
+    listening_since = max(reports.readable_since, record.state_time)
     lost = []
     for shard in range(_shards(record)):
         status = own.get(shard)
-        heard = max(reports.readable_since, record.state_time)
-        if status is not None and status.phase is not ShardPhase.RUNNING:
-            lost.append(shard)
-        elif now - (max(heard, status.received) if status else heard) > policy.report_timeout:
+        heard = max(listening_since, status.received) if status else listening_since
+        says_otherwise = status is not None and status.phase is not ShardPhase.RUNNING
+        if says_otherwise or now - heard > policy.report_timeout:
             lost.append(shard)
     return tuple(lost)
 

@@ -1,7 +1,7 @@
 """A job's life: its states, the one table of transitions, and the values that decisions are made of.
 
-Everything that affects the state machine lives here. docs/deployer.md draws TRANSITIONS and job.proto documents them on each
-state; tests compare all three.
+Everything that affects the state machine lives here. docs/deployer.md draws TRANSITIONS and job.proto documents
+them on each state; tests compare all three.
 """
 
 from __future__ import annotations
@@ -306,9 +306,15 @@ class Observation:
     runner_error: str = ""
     """Why `phase` is UNKNOWN, or the root cause of a failure or restart."""
     live_predecessors: tuple[RunnerJobId, ...] = ()
-    """Older incarnations of this job that still live on the runner."""
+    """Older incarnations of this job that still live on the runner, though nobody ends them."""
+    ending_predecessors: tuple[RunnerJobId, ...] = ()
+    """Older incarnations that the runner is ending."""
     foreign: tuple[RunnerJobId, ...] = ()
     """Jobs of this job's name on the runner that no incarnation of it explains."""
+
+    @property
+    def predecessor_lives(self) -> bool:
+        return bool(self.live_predecessors or self.ending_predecessors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +333,6 @@ class Policy:
 
         Doubles each time; `jitter` in [0, 1) takes off up to a fifth, so that many jobs do not start in step.
         """
-        exponent = min(max(failures - 1, 0), 30)
-        whole = min(self.first_backoff * 2**exponent, self.longest_backoff)
+        doublings: int = 2 ** min(max(failures - 1, 0), 30)
+        whole = min(self.first_backoff * doublings, self.longest_backoff)
         return max(whole * (1 - 0.2 * jitter), min(self.first_backoff, whole))

@@ -1,6 +1,7 @@
 """What the deployer needs of the world, in its own words. `adapters` keep these contracts.
 
-Every call is safe to repeat. Of a call that raised one of the `...Unavailable` errors it is not known whether it happened.
+Every call is safe to repeat. Of a call that raised one of the `...Unavailable` errors it is not known whether
+it happened.
 """
 
 from __future__ import annotations

@@ -26,9 +26,7 @@ STRAY = "Nothing of this incarnation should run: cancelled."
 PREDECESSOR_LIVES = "Waiting for an older incarnation to end on the runner."
 FORGOTTEN = "The runner no longer knows the job (a new job manager): started again where its positions are."
 HEALTHY = "The job is healthy again."
-REPORTS_UNREADABLE = (
-    "sluice.reports cannot be read, so the state of the shards is not known; check the Kafka cluster of the sink."
-)
+REPORTS_UNREADABLE = "sluice.reports cannot be read, so the state of the shards is not known; check the Kafka cluster of the sink."
 DRAINED = "Drained: everything that was read is committed."
 DRAINED_IDLE = "Drained: nothing was running."
 CANCELLED = "Cancelled."

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sluice.dataplane.v1 import control_pb2, job_spec_pb2
-from sluice.deployer.v1 import job_pb2, record_pb2
 
 from services.deployer.model import (
     Desire,
@@ -19,6 +17,8 @@ from services.deployer.model import (
     State,
     runner_job_id,
 )
+from sluice.dataplane.v1 import control_pb2, job_spec_pb2
+from sluice.deployer.v1 import job_pb2, record_pb2
 
 RECORDS = "jobs/"
 
@@ -121,9 +121,7 @@ def from_message(message: record_pb2.JobRecord) -> JobRecord:
     )
 
 
-def change_message(
-    record: JobRecord, previous: JobRecord | None, runner: str
-) -> job_pb2.JobStateChanged:
+def change_message(record: JobRecord, previous: JobRecord | None, runner: str) -> job_pb2.JobStateChanged:
     return job_pb2.JobStateChanged(
         job=job_message(record, runner),
         previous_state=state_message(previous.state) if previous else job_pb2.JOB_STATE_UNSPECIFIED,
