@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 import pyarrow as pa
-from libs.dataplane.positions import PartitionKey
 
+from libs.dataplane.positions import PartitionKey
 
 Header = tuple[str, bytes | None]
 

@@ -39,7 +39,7 @@ class Cluster:
         return sorted(views, key=lambda view: view.topic)
 
     def offsets(self, keys: Iterable[PartitionKey], spec: OffsetSpec) -> dict[PartitionKey, int]:
-        """Resolve a logical offset per partition; -1 where a timestamp is past the last record. Committed records only."""
+        """Resolve a logical offset per partition, of committed records; -1 for a timestamp past the last one."""
         request = {TopicPartition(key.topic, key.partition): spec for key in keys}
         if not request:
             return {}
@@ -53,19 +53,19 @@ class Cluster:
 
     def message_max_bytes(self, topic: str) -> int:
         """The topic's `max.message.bytes`."""
-        return int(self._config(ConfigResource.Type.TOPIC, topic)["max.message.bytes"])
+        return int(self._config("topic", topic)["max.message.bytes"])
 
     def offsets_retention_s(self) -> float:
         """How long the brokers keep the offset of a partition after its last commit."""
         broker = next(iter(self._admin.list_topics(timeout=_TIMEOUT_S).brokers))
-        return float(self._config(ConfigResource.Type.BROKER, str(broker))["offsets.retention.minutes"]) * 60
+        return float(self._config("broker", str(broker))["offsets.retention.minutes"]) * 60
 
-    def control_partitions(self, topic: str) -> int:
+    def partition_count(self, topic: str) -> int:
         """Number of partitions of a topic; 0 when it does not exist."""
         metadata = self._admin.list_topics(topic, timeout=_TIMEOUT_S).topics.get(topic)
         return 0 if metadata is None or metadata.error is not None else len(metadata.partitions)
 
-    def _config(self, kind: object, name: str) -> Mapping[str, str]:
+    def _config(self, kind: str, name: str) -> Mapping[str, str]:
         (future,) = self._admin.describe_configs(
             [ConfigResource(kind, name)], request_timeout=_TIMEOUT_S
         ).values()

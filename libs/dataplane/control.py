@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import Message
 from google.protobuf.message import DecodeError
 
+from libs.dataplane.batches import InputMessage
 from sluice.dataplane.v1 import control_pb2
 
 
@@ -17,7 +17,7 @@ class ControlInbox:
     incarnation: int
     record: control_pb2.ControlRecord = field(default_factory=control_pb2.ControlRecord)
 
-    def receive(self, message: Message) -> None:
+    def receive(self, message: InputMessage) -> None:
         """Take one record of the control topic. Records of other jobs and tombstones are passed over."""
         key, value = message.key(), message.value()
         if key is None or value is None or key.decode(errors="replace") != self.job:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, FramingError, SchemaRef, parse_framing
+from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, FramingError, Guid, SchemaRef, parse_framing
 from libs.dataplane.batches import DeadLetter, InputMessage, SchemaGroup
 from libs.dataplane.positions import PartitionKey
 from libs.dataplane.schemas import Known, Pending, Unknown, WriterSchemas
@@ -17,17 +17,16 @@ class Grouping:
     """The usable part of one poll.
 
     next_positions: per partition, the offset after what is used here (markers at a partition's end included).
-    held_back: partitions of which messages were left out, because their writer schema is not known yet.
+    held_back: partitions of which messages were left out, and the writer schema that is not known yet.
     """
 
     messages: list[InputMessage] = field(default_factory=list)
     groups: list[SchemaGroup] = field(default_factory=list)
     next_positions: dict[PartitionKey, int] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    held_back: set[PartitionKey] = field(default_factory=set)
-    unavailable: str = ""
+    held_back: dict[PartitionKey, SchemaRef] = field(default_factory=dict)
     bytes: int = 0
-    schema_refs: set[str] = field(default_factory=set)
+    schema_guids: set[str] = field(default_factory=set)
 
 
 class MessageGrouper:
@@ -78,11 +77,11 @@ class MessageGrouper:
                     continue
                 answer = self._schemas.get(framing.schema)
                 known = current[header is None, wire] = (framing.schema, framing.skip, answer)
-                grouping.schema_refs.add(str(framing.schema.value))
+                if isinstance(framing.schema, Guid):
+                    grouping.schema_guids.add(str(framing.schema.value))
             ref, skip, answer = known
             if isinstance(answer, Pending):
-                grouping.held_back.add(key)
-                grouping.unavailable = answer.unavailable or grouping.unavailable
+                grouping.held_back[key] = ref
                 continue
             if isinstance(answer, Unknown):
                 self._dead(

@@ -9,7 +9,6 @@ from uuid import UUID
 from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, Guid, guid_header
 from libs.dataplane.batches import DeadLetter, Header, InputMessage, OutputBatch
 from libs.dataplane.cluster import Cluster
-from libs.dataplane.reports import Counters
 from sluice.dataplane.v1 import job_spec_pb2
 
 # A record's own framing, and its batch's header (Kafka protocol, record batch v2), rounded up.
@@ -46,14 +45,13 @@ class Written:
 class OutputWriter:
     """Key, timestamp and headers of the input are carried over; only the value's schema header is replaced."""
 
-    def __init__(self, job: str, spec: job_spec_pb2.JobSpec, counters: Counters) -> None:
+    def __init__(self, job: str, spec: job_spec_pb2.JobSpec) -> None:
         self._job = job
         self._output = spec.outputs[0]
         self._sink = self._output.sink.topic
         self._dead_topic = spec.dead_letters.topic
         self._spec_limit = spec.limits.message_max_bytes
         self._sink_limit = self._dead_limit = self._spec_limit
-        self._counters = counters
         guid = self._output.schema_guid
         self._own_headers: list[Header] = (
             [(VALUE_SCHEMA_ID_HEADER, guid_header(Guid(UUID(guid))))] if guid else []

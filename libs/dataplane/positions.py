@@ -41,7 +41,7 @@ class TopicView:
     topic_id: str
     partitions: int
 
-    def keys(self) -> list[PartitionKey]:
+    def partition_keys(self) -> list[PartitionKey]:
         return [PartitionKey(self.topic, partition) for partition in range(self.partitions)]
 
 
@@ -109,11 +109,11 @@ def plan_claim(
 ) -> ClaimPlan:
     """Decide how a shard takes its partitions.
 
-    `known` maps a topic id to the number of its partitions whose positions were reported as committed. The start position
-    is resolved once, by shard 0 and for all partitions in one transaction; whatever appears later starts at earliest.
+    `known` maps a topic id to the number of its partitions whose positions were reported as committed. The start
+    position is resolved once, by shard 0 and for all partitions in one transaction; the rest starts at earliest.
     """
     ids = {view.topic: view.topic_id for view in topics}
-    everything = [key for view in topics for key in view.keys()]
+    everything = [key for view in topics for key in view.partition_keys()]
     own = frozenset(key for key in everything if shard_of(ids[key.topic], key.partition, shards) == shard)
 
     newest = max((committed[key].incarnation for key in (own or everything) if key in committed), default=0)

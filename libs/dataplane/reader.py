@@ -46,7 +46,7 @@ class ShardRestriction(RestrictionProvider):
 
 
 class ReadShard(beam.DoFn):
-    """Element: a shard as `placement.salts` makes them. Output: MessageBatch, written to Kafka by the fused stages before the next is read."""
+    """Element: a shard as `placement.salts` makes them. Each MessageBatch is in the transaction before the next is read."""
 
     def __init__(self, job: str, incarnation: int, spec: bytes) -> None:
         self._job = job
@@ -62,7 +62,7 @@ class ReadShard(beam.DoFn):
     def process(
         self,
         element: bytes,
-        tracker: TurnTracker = beam.DoFn.RestrictionParam(ShardRestriction()),  # type: ignore[assignment]  # Beam's way
+        tracker: TurnTracker = beam.DoFn.RestrictionParam(ShardRestriction()),  # type: ignore[assignment]  # noqa: B008
     ) -> Iterator[MessageBatch]:
         identity = ShardIdentity(self._job, self._incarnation, shard_in(element))
         session = open_session(identity, job_spec_pb2.JobSpec.FromString(self._spec))

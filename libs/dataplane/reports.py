@@ -90,7 +90,7 @@ class ShardReporter:
         self._send(flush=phase not in (Phase.SHARD_PHASE_CLAIMING, Phase.SHARD_PHASE_RUNNING))
 
     def error(self, reason: str, message: str) -> None:
-        """Something stalls the shard. Reported at once when it is a new reason; `since` stays that of the first time."""
+        """Something stalls the shard. A new reason is reported at once; `since` stays that of the first time."""
         is_new = self._error.reason != reason
         if is_new:
             self._error.since.GetCurrentTime()

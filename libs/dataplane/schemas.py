@@ -1,7 +1,7 @@
 """Writer schemas by the id on each message, from the registry, without ever waiting for it.
 
-NOT_FOUND counts only after it was repeated for a while (a producer may be faster than the registry); an unreachable registry is
-never an answer.
+NOT_FOUND counts only after it was repeated for a while (a producer may be faster than the registry); an unreachable
+registry is never an answer.
 """
 
 import time

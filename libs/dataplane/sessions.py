@@ -1,4 +1,4 @@
-"""The shards that this process runs, by identity: reader and writer of a shard meet here, whatever Beam does with DoFns."""
+"""The shards that this process runs: reader and writer of one meet here, whatever Beam does with DoFn instances."""
 
 import secrets
 import threading
@@ -26,7 +26,7 @@ def open_session(identity: ShardIdentity, spec: job_spec_pb2.JobSpec) -> ShardSe
                 session = _new_session(identity, spec)
                 _sessions[identity] = session
                 return session
-            previous.supersede()
+            previous.replace()
         time.sleep(0.05)
 
 

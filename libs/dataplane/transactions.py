@@ -1,5 +1,6 @@
 """A shard's transactional producer. Whatever goes wrong ends in one exception, after which the shard claims anew."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -89,14 +90,14 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Abort what is open, if the brokers answer, and release the client."""
-        try:
+        # What cannot be aborted now the brokers abort after the timeout, or when the next producer opens.
+        with contextlib.suppress(KafkaException):
             if self._begun:
                 self._producer.abort_transaction(2.0)
-        except KafkaException as error:
-            # The brokers abort it themselves after the transaction timeout, or when the next producer opens.
-            self._refused = error.args[0]
-        self._producer.purge()
-        self._producer.close()
+        with contextlib.suppress(KafkaException):
+            self._producer.purge()
+        # Not Producer.close(), which flushes, and raises after a fatal error: dropping the reference ends the client.
+        del self._producer
 
     def _on_delivery_error(self, error: KafkaError, _message: object) -> None:
         self._refused = error

@@ -8,13 +8,14 @@ from typing import Any
 
 import fastavro
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, Guid, guid_header
 from libs.codec.guid import guid
 from libs.codec.messages import decoded_schema
 from libs.codec.schema import prune
 from libs.codec.types import avro_schema_for
+from libs.dataplane.cluster import Cluster
 from libs.dataplane.naming import CONTROL_TOPIC, REPORTS_TOPIC
 from libs.sql import compile_query
 from sluice.dataplane.v1 import job_spec_pb2
@@ -68,7 +69,8 @@ def job_spec(
         source=job_spec_pb2.Source(
             dataset="datasets/test",
             topics=[topic(name) for name in topics],
-            start_position=start or job_spec_pb2.StartPosition(earliest=job_spec_pb2.StartPosition.Earliest()),
+            start_position=start
+            or job_spec_pb2.StartPosition(earliest=job_spec_pb2.StartPosition.Earliest()),
             schema_guid=str(guid(schema)),
             reader_schema=prune(schema, compiled.referenced),
             referenced_fields=sorted(".".join(path) for path in compiled.referenced),
@@ -130,11 +132,20 @@ def produce_events(
         value = encode_event({"number": number, "action": "allow", "note": None}, schema)
         while True:
             try:
-                producer.produce(topic, value, str(number % 97), partition=number % partitions, headers=header)
+                producer.produce(
+                    topic, value, str(number % 97), partition=number % partitions, headers=header
+                )
                 break
             except BufferError:
                 producer.poll(0.1)
     producer.flush(30)
+
+
+def end_offsets(bootstrap_servers: str, topic: str) -> int:
+    """Sum of the offsets after the last committed record of each partition; transaction markers count too."""
+    cluster = Cluster(bootstrap_servers)
+    (view,) = cluster.topics([topic])
+    return sum(cluster.offsets(view.partition_keys(), OffsetSpec.latest()).values())
 
 
 def read_topic(bootstrap_servers: str, topic: str, idle_s: float = 3.0) -> list[Message]:

@@ -34,10 +34,14 @@ def lookup_of(*schemas: str) -> SchemaLookup:
 def new_session(identity: ShardIdentity, spec: job_spec_pb2.JobSpec, lookup: SchemaLookup) -> ShardSession:
     """A session that is not in the process-wide table."""
     sender = ReportSender.of(spec.source.topics[0].bootstrap_servers)
-    return ShardSession(identity, spec, ShardReporter(identity, uuid.uuid4().hex, sender), WriterSchemas(lookup))
+    return ShardSession(
+        identity, spec, ShardReporter(identity, uuid.uuid4().hex, sender), WriterSchemas(lookup)
+    )
 
 
-def run_shard(session: ShardSession, spec: job_spec_pb2.JobSpec, wanted: Callable[[], bool] = lambda: True) -> None:
+def run_shard(
+    session: ShardSession, spec: job_spec_pb2.JobSpec, wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Process until the session ends or `wanted` says no."""
     decode, query, encode = DecodeStage(spec.source), QueryStage(spec), EncodeStage(spec.outputs[0])
     try:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer
-from tests.support.jobs import EVENT_SCHEMA, create_topics, job_spec, produce_events, read_topic
-from tests.support.shard import lookup_of, new_session, run_shard
 
 from deploy.local import LocalStack
 from libs.dataplane.batches import ShardIdentity
+from tests.support.jobs import EVENT_SCHEMA, create_topics, job_spec, produce_events, read_topic
+from tests.support.shard import lookup_of, new_session, run_shard
 
 pytestmark = pytest.mark.integration
 
