@@ -6,6 +6,7 @@ import asyncio
 import bisect
 from collections.abc import Awaitable, Callable, Collection
 
+from libs.bus.cancellation import cancel_all
 from libs.bus.model import Delivery
 from libs.store.model import EntryId
 
@@ -68,9 +69,7 @@ class Lanes:
             lane.clear()
         if self._tasks:
             _, unfinished = await asyncio.wait(set(self._tasks), timeout=grace_seconds)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+            await cancel_all(unfinished)
         return self.held
 
     async def _run(self, subject: str) -> None:

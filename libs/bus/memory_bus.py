@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from libs.bus.model import Claim, Delivery
-from libs.store.memory_server import Group, MemoryServer, PendingEntry
+from libs.store.memory_server import Group, MemoryServer, Namespace, PendingEntry
 from libs.store.model import DeadLetter, EntryId
 
 _ALWAYS_IDLE_MS = -(10**15)
@@ -21,14 +21,14 @@ class MemoryBus:
         self._monotonic = monotonic
 
     async def ensure_group(self, source: str, group: str) -> None:
-        self._group(source, group)
+        await self._reach(source, group)
 
     async def read_new(
         self, source: str, group: str, consumer: str, count: int, block_seconds: float
     ) -> tuple[Delivery, ...]:
-        await self._server.namespace(source).wait_for_entry(self._group(source, group).next, block_seconds)
-        known = self._group(source, group)
-        entries = self._server.namespace(source).entries_from(known.next, count)
+        space, known = await self._reach(source, group)
+        await space.wait_for_entry(known.next, block_seconds)
+        entries = space.entries_from(known.next, count)
         for entry in entries:
             known.pending[entry.id] = PendingEntry(consumer, 1, self._now_ms())
             known.next = entry.id.following()
@@ -37,7 +37,7 @@ class MemoryBus:
     async def claim_idle(
         self, source: str, group: str, consumer: str, min_idle_seconds: float, start: EntryId, count: int
     ) -> Claim:
-        known = self._group(source, group)
+        space, known = await self._reach(source, group)
         silent_since_ms = self._now_ms() - int(min_idle_seconds * 1_000)
         idle = [
             entry_id
@@ -48,7 +48,7 @@ class MemoryBus:
         for entry_id in idle:
             deliveries = known.pending[entry_id].deliveries + 1
             known.pending[entry_id] = PendingEntry(consumer, deliveries, self._now_ms())
-            [entry] = self._server.namespace(source).entries_from(entry_id, 1)
+            [entry] = space.entries_from(entry_id, 1)
             claimed.append(Delivery(entry, deliveries))
         return Claim(tuple(claimed), idle[-1].following() if len(idle) == count else None)
 
@@ -60,25 +60,29 @@ class MemoryBus:
         entry_ids: Sequence[EntryId],
         deliveries: int | None = None,
     ) -> frozenset[EntryId]:
-        held = self._held(source, group, consumer, entry_ids)
-        for pending in held.values():
-            pending.touched_ms = self._now_ms()
+        _, known = await self._reach(source, group)
+        held = known.held_by(consumer, entry_ids)
+        for entry_id in held:
+            known.pending[entry_id].touched_ms = self._now_ms()
             if deliveries is not None:
-                pending.deliveries = deliveries
-        return frozenset(held)
+                known.pending[entry_id].deliveries = deliveries
+        return held
 
     async def release(self, source: str, group: str, consumer: str, entry_ids: Sequence[EntryId]) -> None:
-        for pending in self._held(source, group, consumer, entry_ids).values():
-            pending.touched_ms = _ALWAYS_IDLE_MS
+        _, known = await self._reach(source, group)
+        for entry_id in known.held_by(consumer, entry_ids):
+            known.pending[entry_id].touched_ms = _ALWAYS_IDLE_MS
 
     async def acknowledge(self, source: str, group: str, entry_id: EntryId) -> None:
-        self._group(source, group).pending.pop(entry_id, None)
+        _, known = await self._reach(source, group)
+        known.pending.pop(entry_id, None)
 
     async def bury(self, source: str, group: str, delivery: Delivery, error: str, now: datetime) -> None:
+        space, known = await self._reach(source, group)
         entry = delivery.entry
-        if self._group(source, group).pending.pop(entry.id, None) is None:
+        if known.pending.pop(entry.id, None) is None:
             return
-        letters = self._server.namespace(source).dead_letters.setdefault(group, [])
+        letters = space.dead_letters.setdefault(group, [])
         letter_id = EntryId(len(letters) + 1, 0)
         letters.append(
             DeadLetter(letter_id, entry.id, entry.subject, entry.payload, error, delivery.deliveries, now)
@@ -87,24 +91,15 @@ class MemoryBus:
     async def dead_letters(
         self, source: str, group: str, after: EntryId | None = None, count: int = 100
     ) -> tuple[DeadLetter, ...]:
-        letters = self._server.namespace(source).dead_letters.get(group, [])
+        letters = (await self._server.reach(source)).dead_letters.get(group, [])
         return tuple(letter for letter in letters if after is None or letter.id > after)[:count]
 
     async def retire(self, source: str, group: str, consumer: str) -> None:
-        self._group(source, group)
+        await self._reach(source, group)
 
-    def _group(self, source: str, group: str) -> Group:
-        return self._server.namespace(source).groups.setdefault(group, Group())
-
-    def _held(
-        self, source: str, group: str, consumer: str, entry_ids: Sequence[EntryId]
-    ) -> dict[EntryId, PendingEntry]:
-        pending = self._group(source, group).pending
-        return {
-            entry_id: pending[entry_id]
-            for entry_id in entry_ids
-            if entry_id in pending and pending[entry_id].consumer == consumer
-        }
+    async def _reach(self, source: str, group: str) -> tuple[Namespace, Group]:
+        space = await self._server.reach(source)
+        return space, space.groups.setdefault(group, Group())
 
     def _now_ms(self) -> int:
         return int(self._monotonic() * 1_000)

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import structlog
 from google.protobuf.message import DecodeError
-from sluice.event.v1 import event_pb2
 
+from libs.bus.cancellation import cancel_all
 from libs.bus.errors import PermanentError, TemporaryError
 from libs.bus.lanes import Lanes
 from libs.bus.model import ConsumerSettings, Delivery
@@ -18,6 +18,7 @@ from libs.bus.ports import Bus
 from libs.store.errors import StoreUnavailable
 from libs.store.model import EntryId
 from libs.store.ports import Clock
+from sluice.event.v1 import event_pb2
 
 Handler = Callable[[event_pb2.Event], Awaitable[None]]
 READ_COUNT = 64
@@ -99,9 +100,7 @@ class SourceConsumer:
 
     async def _shut_down(self, loops: list[asyncio.Task[None]]) -> None:
         self._stopping.set()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await cancel_all(loops)
         unfinished = await self._lanes.close(self._settings.shutdown_grace_seconds)
         try:
             await self._bus.release(self._source, self._group, self._consumer, tuple(unfinished))
@@ -143,8 +142,9 @@ class SourceConsumer:
                 self._log.warning("bus_away", error=str(error))
                 return
             for delivery in claim.deliveries:
-                self._log.info("bus_entry_claimed", entry=str(delivery.entry.id), count=delivery.deliveries)
                 self._lanes.add(delivery)
+            if claim.deliveries:
+                self._log.info("bus_entries_claimed", entries=len(claim.deliveries))
             start = claim.next
 
     async def _give_signs_of_life(self) -> None:
@@ -161,22 +161,19 @@ class SourceConsumer:
 
     async def _process(self, delivery: Delivery) -> bool:
         """Handle a delivery until it is settled or somebody else's; False if the shutdown came first."""
-        entry_id = delivery.entry.id
-        while not self._stopping.is_set():
-            match await self._attempt(delivery):
-                case Handled():
-                    await self._insist(lambda: self._bus.acknowledge(self._source, self._group, entry_id))
+        while True:
+            async with self._slots:
+                if self._stopping.is_set():
+                    return False
+                verdict = await self._attempt(delivery)
+                if not isinstance(verdict, TryAgain):
+                    await self._settle(delivery, verdict)
                     return True
-                case Hopeless(error):
-                    await self._bury(delivery, error)
-                    return True
-                case TryAgain(delay_seconds, deliveries):
-                    if await self._stopped_within(delay_seconds):
-                        return False
-                    delivery = dataclasses.replace(delivery, deliveries=deliveries)
-                    if not await self._still_ours(delivery):
-                        return True
-        return False
+            if await self._stopped_within(verdict.delay_seconds):
+                return False
+            delivery = dataclasses.replace(delivery, deliveries=verdict.deliveries)
+            if not await self._still_ours(delivery):
+                return True
 
     async def _attempt(self, delivery: Delivery) -> Verdict:
         if delivery.deliveries > self._settings.max_deliveries:
@@ -185,21 +182,29 @@ class SourceConsumer:
             event = delivery.entry.event()
         except DecodeError as error:
             return Hopeless(f"DecodeError: {error}")
-        async with self._slots:
-            try:
-                async with asyncio.timeout(self._settings.handler_timeout_seconds):
-                    await self._handler(event)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises is its verdict on the event
-                verdict = verdict_on(error, delivery.deliveries, self._settings)
-                self._log.exception(
-                    "bus_handler_failed",
-                    entry=str(delivery.entry.id),
-                    subject=event.subject,
-                    type=event.type,
-                    verdict=str(verdict),
-                )
-                return verdict
+        try:
+            async with asyncio.timeout(self._settings.handler_timeout_seconds):
+                await self._handler(event)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its verdict on the event
+            verdict = verdict_on(error, delivery.deliveries, self._settings)
+            self._log.warning(
+                "bus_handler_failed",
+                entry=str(delivery.entry.id),
+                subject=event.subject,
+                type=event.type,
+                verdict=str(verdict),
+                error=repr(error),
+                exc_info=not isinstance(verdict, TryAgain),
+            )
+            return verdict
         return Handled()
+
+    async def _settle(self, delivery: Delivery, verdict: Handled | Hopeless) -> None:
+        if isinstance(verdict, Handled):
+            entry_id = delivery.entry.id
+            await self._insist(lambda: self._bus.acknowledge(self._source, self._group, entry_id))
+        else:
+            await self._bury(delivery, verdict.error)
 
     async def _bury(self, delivery: Delivery, error: str) -> None:
         self._log.error("bus_dead_letter", entry=str(delivery.entry.id), error=error)

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 
 from google.protobuf.message import Message
+
 from sluice.event.v1 import event_pb2
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libs.store.errors import StoreUnavailable
@@ -39,6 +40,13 @@ class Group:
 
     next: EntryId = field(default_factory=lambda: EntryId(0, 0))
     pending: dict[EntryId, PendingEntry] = field(default_factory=dict)
+
+    def held_by(self, consumer: str, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
+        return frozenset(
+            entry_id
+            for entry_id in entry_ids
+            if entry_id in self.pending and self.pending[entry_id].consumer == consumer
+        )
 
 
 @dataclass(slots=True)
@@ -75,6 +83,7 @@ class Namespace:
 class MemoryServer:
     """Several stores and buses on one MemoryServer see each other, as on one Redis.
 
+    Every operation yields to the event loop once, as a round trip to Redis would, and is atomic after that.
     `available = False` makes every operation raise StoreUnavailable until it is set back.
     """
 
@@ -82,7 +91,8 @@ class MemoryServer:
         self.available = True
         self._namespaces: dict[str, Namespace] = {}
 
-    def namespace(self, service: str) -> Namespace:
+    async def reach(self, service: str) -> Namespace:
+        await asyncio.sleep(0)
         if not self.available:
             raise StoreUnavailable("the memory store was told to be away")
         return self._namespaces.setdefault(service, Namespace())

@@ -5,9 +5,7 @@ from __future__ import annotations
 import bisect
 import builtins
 import uuid
-from collections.abc import AsyncIterator, Sequence
-
-from sluice.event.v1 import event_pb2
+from collections.abc import AsyncGenerator, Sequence
 
 from libs.store.errors import Conflict
 from libs.store.memory_server import HeldRecord, MemoryServer, Namespace
@@ -29,6 +27,7 @@ from libs.store.model import (
 )
 from libs.store.ports import Clock
 from libs.store.watch import WatchHub
+from sluice.event.v1 import event_pb2
 
 COMMIT_ID_LIFETIME_MS = 600_000
 
@@ -46,12 +45,12 @@ class MemoryStore:
         return (await self.get_many([name]))[0]
 
     async def get_many(self, names: Sequence[str]) -> tuple[Record | None, ...]:
-        space = self._server.namespace(self._service)
+        space = await self._server.reach(self._service)
         return tuple(self._live(space, name) for name in names)
 
     async def list(self, prefix: str, page_size: int = 100, after: str = "") -> Page:
         check_page_size(page_size)
-        space = self._server.namespace(self._service)
+        space = await self._server.reach(self._service)
         index = max(bisect.bisect_left(space.names, prefix), bisect.bisect_right(space.names, after))
         records: builtins.list[Record] = []
         while index < len(space.names) and space.names[index].startswith(prefix):
@@ -71,7 +70,7 @@ class MemoryStore:
         commit_id: str | None = None,
     ) -> Commit:
         check_commit(writes, events)
-        space = self._server.namespace(self._service)
+        space = await self._server.reach(self._service)
         now_ms = self._now_ms()
         space.commits = {known: kept for known, kept in space.commits.items() if kept[1] > now_ms}
         commit_id = commit_id or str(uuid.uuid4())
@@ -93,11 +92,11 @@ class MemoryStore:
 
     def watch(
         self, start_revision: int, prefix: str = "", *, progress_interval_seconds: float = 10.0
-    ) -> AsyncIterator[Notification]:
+    ) -> AsyncGenerator[Notification, None]:
         return self._hub.watch(start_revision, prefix, progress_interval_seconds)
 
     async def trim(self, keep_revisions: int, required_groups: Sequence[str] = ()) -> int:
-        space = self._server.namespace(self._service)
+        space = await self._server.reach(self._service)
         if any(name not in space.groups for name in required_groups):
             return space.compact_revision
         floor = space.revision - keep_revisions + 1
@@ -114,11 +113,12 @@ class MemoryStore:
         self._hub.close()
 
     async def read_events(self, start: EntryId, count: int) -> EventBatch:
-        space = self._server.namespace(self._service)
+        space = await self._server.reach(self._service)
         return EventBatch(space.entries_from(start, count), space.revision, space.compact_revision)
 
     async def wait_for_events(self, start: EntryId, timeout_seconds: float) -> None:
-        await self._server.namespace(self._service).wait_for_entry(start, timeout_seconds)
+        space = await self._server.reach(self._service)
+        await space.wait_for_entry(start, timeout_seconds)
 
     def _now_ms(self) -> int:
         return int(self._clock().timestamp() * 1_000)

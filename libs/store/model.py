@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sluice.event.v1 import event_pb2
-
 from libs.store.errors import MalformedEtag
+from sluice.event.v1 import event_pb2
 
 MAX_PAGE_SIZE = 1_000
 MAX_COMMIT_ITEMS = 1_000

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
-from sluice.event.v1 import event_pb2
 
 from libs.store.errors import RequestIdReused
 from libs.store.model import ABSENT, Put, Record, Write, utc_now
 from libs.store.ports import Clock, Store
+from sluice.event.v1 import event_pb2
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sluice.event.v1 import event_pb2
-
 from libs.store.model import Commit, EntryId, EventBatch, Notification, Page, Record, Write
+from sluice.event.v1 import event_pb2
 
 Clock = Callable[[], datetime]
 """The current time, time zone aware."""
@@ -70,7 +69,7 @@ class Store(Protocol):
 
     def watch(
         self, start_revision: int, prefix: str = "", *, progress_interval_seconds: float = 10.0
-    ) -> AsyncIterator[Notification]:
+    ) -> AsyncGenerator[Notification, None]:
         """The events whose subject starts with `prefix`, from `start_revision` (inclusive) on, in order,
         without end.
 

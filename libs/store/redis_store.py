@@ -5,10 +5,9 @@ from __future__ import annotations
 import builtins
 import functools
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from redis.asyncio import Redis
-from sluice.event.v1 import event_pb2
 
 from libs.store.errors import Conflict
 from libs.store.keys import ServiceKeys
@@ -32,6 +31,7 @@ from libs.store.model import (
 from libs.store.ports import Clock
 from libs.store.redis_client import Arguments, Script, once, repeated
 from libs.store.watch import WatchHub
+from sluice.event.v1 import event_pb2
 
 COMMIT_ID_LIFETIME_MS = 600_000
 _LAST_INDEX = 2**64 - 1
@@ -101,7 +101,7 @@ class RedisStore:
 
     def watch(
         self, start_revision: int, prefix: str = "", *, progress_interval_seconds: float = 10.0
-    ) -> AsyncIterator[Notification]:
+    ) -> AsyncGenerator[Notification, None]:
         return self._hub.watch(start_revision, prefix, progress_interval_seconds)
 
     async def trim(self, keep_revisions: int, required_groups: Sequence[str] = ()) -> int:

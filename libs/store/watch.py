@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -54,7 +54,7 @@ class WatchHub:
 
     async def watch(
         self, start_revision: int, prefix: str, progress_interval_seconds: float
-    ) -> AsyncIterator[Notification]:
+    ) -> AsyncGenerator[Notification, None]:
         if start_revision < 0:
             raise ValueError(f"start_revision {start_revision} is negative")
         place = EntryId(max(start_revision, 1), 0)
@@ -119,24 +119,31 @@ class WatchHub:
             try:
                 await self._reader.wait_for_events(self._next, BLOCK_SECONDS)
                 batch = await self._reader.read_events(self._next, READ_COUNT)
-                following = place_after(self._next, batch, READ_COUNT)
-                self._window.extend(batch.entries)
             except StoreUnavailable as error:
                 _log.warning("watch_tail_paused", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            except Compacted:
-                # Watchers that still stand before the gap find out by reading for themselves.
-                following = EntryId(batch.revision + 1, 0)
-                self._window, self._window_start = [], following
-            surplus = len(self._window) - self._window_entries
-            if surplus > 0:
-                self._window_start = self._window[surplus].id
-                del self._window[:surplus]
-            if following != self._next:
-                self._next = following
-                self._advanced.set()
-                self._advanced = asyncio.Event()
+            if asyncio.current_task() is not self._tail:
+                # The Redis client loses a cancellation that coincides with the end of one of its timeouts.
+                return
+            self._extend_window(batch)
+
+    def _extend_window(self, batch: EventBatch) -> None:
+        try:
+            following = place_after(self._next, batch, READ_COUNT)
+            self._window.extend(batch.entries)
+        except Compacted:
+            # Watchers that still stand before the gap find out by reading for themselves.
+            following = EntryId(batch.revision + 1, 0)
+            self._window, self._window_start = [], following
+        surplus = len(self._window) - self._window_entries
+        if surplus > 0:
+            self._window_start = self._window[surplus].id
+            del self._window[:surplus]
+        if following != self._next:
+            self._next = following
+            self._advanced.set()
+            self._advanced = asyncio.Event()
 
 
 async def _wait(advanced: asyncio.Event, timeout_seconds: float) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from google.protobuf.wrappers_pb2 import StringValue
-from sluice.event.v1 import event_pb2
 
 from libs.store import new_event
+from sluice.event.v1 import event_pb2
 
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from sluice.event.v1 import event_pb2
 
 from libs.store import (
     ABSENT,
@@ -23,6 +22,7 @@ from libs.store import (
     Write,
 )
 from libs.store.model import EntryId
+from sluice.event.v1 import event_pb2
 from tests.contract.backend import AnyStore, Backend
 from tests.contract.messages import event_about
 
