@@ -2,7 +2,7 @@
 
 import contextlib
 
-from libs.bus import Consumer, RedisBus
+from libs.bus import Consumer, ConsumerSettings, RedisBus
 from libs.service_kit.background import BackgroundTask
 from libs.service_kit.run import run
 from libs.service_kit.server import Servicer, Stopping, serve
@@ -22,7 +22,13 @@ async def main(settings: ColdStarterSettings, stopping: Stopping) -> None:
         store = RedisStore(SOURCE, redis)
         resources.push_async_callback(store.close)
         activities = Activities(store)
-        consumer = Consumer(RedisBus(redis), group=SOURCE, sources=[DEPLOYER], handler=activities.handle)
+        consumer = Consumer(
+            RedisBus(redis),
+            group=SOURCE,
+            sources=[DEPLOYER],
+            handler=activities.handle,
+            settings=ConsumerSettings(min_idle_seconds=settings.dead_consumer_seconds),
+        )
         servicer = ColdStarterServicer(activities, Policies(store))
         await serve(
             settings,

@@ -39,8 +39,14 @@ _TEMPORARY = frozenset(
         KafkaError.THROTTLING_QUOTA_EXCEEDED,
     }
 )
+# Brokers learn at different moments who leads a partition, and in which epoch.
 _NOT_READY = frozenset(
     {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.KAFKA_STORAGE_ERROR,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
