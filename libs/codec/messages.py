@@ -33,7 +33,7 @@ class Decoded:
 class MessageDecoder:
     """Decodes bare or framed Avro datums of one writer schema into batches of one reader schema.
 
-    Building one takes a fraction of a millisecond: keep one for each writer schema. One thread at a time;
+    Building one takes milliseconds: keep one for each writer schema. One thread at a time;
     the GIL is released while decoding.
     Raises ValueError when the reader schema is unsupported, when the two schemas do not resolve, or when
     they would resolve to values that mean something else (another time unit, another decimal scale).

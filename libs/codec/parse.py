@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Final
 
 import fastavro
@@ -44,8 +45,9 @@ _STRUCTURE: Final = {
 _FIELD_STRUCTURE: Final = {"name", "type", "doc", "default", "order", "aliases"}
 
 
+@lru_cache(maxsize=64)
 def parse(schema_json: str) -> Schema:
-    """Raises `SchemaError` (a ValueError) when the text is not JSON or not a valid Avro schema."""
+    """Raises `SchemaError` (a ValueError) when the text is not JSON or not a valid Avro schema. Cached."""
     try:
         document: Json = json.loads(schema_json)
     except (json.JSONDecodeError, RecursionError) as error:
