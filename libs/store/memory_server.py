@@ -57,7 +57,7 @@ class Namespace:
     compact_revision: int = 0
     records: dict[str, HeldRecord] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    commits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    commits: dict[str, tuple[int, float]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
     dead_letters: dict[str, list[DeadLetter]] = field(default_factory=dict)

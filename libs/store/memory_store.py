@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import builtins
+import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 
@@ -29,7 +30,7 @@ from libs.store.ports import Clock
 from libs.store.watch import WatchHub
 from sluice.event.v1 import event_pb2
 
-COMMIT_ID_LIFETIME_MS = 600_000
+COMMIT_ID_LIFETIME_SECONDS = 600.0
 
 
 class MemoryStore:
@@ -71,8 +72,9 @@ class MemoryStore:
     ) -> Commit:
         check_commit(writes, events)
         space = await self._server.reach(self._service)
-        now_ms = self._now_ms()
-        space.commits = {known: kept for known, kept in space.commits.items() if kept[1] > now_ms}
+        # As in Redis, commit ids live by real time: they bridge lost answers, which the clock knows nothing of.
+        now = time.monotonic()
+        space.commits = {known: kept for known, kept in space.commits.items() if kept[1] > now}
         commit_id = commit_id or str(uuid.uuid4())
         if commit_id in space.commits:
             return Commit(space.commits[commit_id][0], replayed=True)
@@ -86,7 +88,7 @@ class MemoryStore:
         for index, event in enumerate(events):
             entry_id = EntryId(space.revision, index)
             space.entries.append(Entry(entry_id, event.subject, event.SerializeToString(deterministic=True)))
-        space.commits[commit_id] = (space.revision, now_ms + COMMIT_ID_LIFETIME_MS)
+        space.commits[commit_id] = (space.revision, now + COMMIT_ID_LIFETIME_SECONDS)
         space.announce()
         return Commit(space.revision, replayed=False)
 
