@@ -219,4 +219,6 @@ def _topic_state(description: TopicDescription) -> TopicState:
         ),
         key=lambda state: state.partition,
     )
-    return TopicState(description.name, str(description.topic_id), tuple(partitions))
+    # Kafka's own tools print topic ids in the URL-safe alphabet, librdkafka does not.
+    topic_id = str(description.topic_id).replace("+", "-").replace("/", "_")
+    return TopicState(description.name, topic_id, tuple(partitions))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -180,9 +181,9 @@ async def test_killed_in_the_middle_every_binding_and_its_event_are_there_exactl
     )
     topics = [f"{dataset}.{number}" for number in range(30)]
     ensures = [_ensure(topic, partitions=1) for topic in topics]
-    await asyncio.gather(*(_patiently(lambda ensure=ensure: stub.EnsureTopic(ensure)) for ensure in ensures))
+    await asyncio.gather(*(_patiently(functools.partial(stub.EnsureTopic, ensure)) for ensure in ensures))
     answered = 0
-    half = asyncio.Event()
+    killed = asyncio.Event()
 
     async def bind(number: int) -> topology_pb2.Binding:
         """Repeats the same request until it is answered, as a client does."""
@@ -196,17 +197,17 @@ async def test_killed_in_the_middle_every_binding_and_its_event_are_there_exactl
         )
         binding = (await _patiently(lambda: stub.CreateBinding(request))).binding
         answered += 1
-        if answered >= 5:
-            half.set()
+        if answered == 5:
+            servers.kill("self_healing")
+            killed.set()
         return binding
 
-    async def kill_and_restart() -> None:
-        await half.wait()
-        await asyncio.to_thread(servers.kill, "self_healing")
+    async def restart() -> None:
+        await killed.wait()
         await asyncio.to_thread(servers.start, "self_healing")
 
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
-        group.create_task(kill_and_restart())
+        group.create_task(restart())
         for number in range(len(topics)):
             group.create_task(bind(number))
     listed = await stub.ListBindings(pb.ListBindingsRequest(parent=f"datasets/{dataset}", page_size=1000))
