@@ -10,7 +10,6 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from sluice.dataplane.v1 import job_spec_pb2
@@ -124,7 +123,7 @@ def declared_path(path: str) -> str | None:
 def _changed(current: Message, wanted: Message, prefix: str) -> Iterator[str]:
     for field in current.DESCRIPTOR.fields:
         path = f"{prefix}{field.name}"
-        if _equal(current, wanted, field):
+        if _equal(current, wanted, field.name, has_presence=field.has_presence):
             continue
         if path in CONSEQUENCES:
             yield path
@@ -144,11 +143,10 @@ def _changed_entries(current: list[Message], wanted: list[Message], path: str) -
         yield from _changed(before, after, f"{path}.")
 
 
-def _equal(current: Message, wanted: Message, field: FieldDescriptor) -> bool:
-    same = getattr(current, field.name) == getattr(wanted, field.name)
-    if field.is_repeated or not field.has_presence:
-        return bool(same)
-    return bool(same) and current.HasField(field.name) == wanted.HasField(field.name)
+def _equal(current: Message, wanted: Message, name: str, *, has_presence: bool) -> bool:
+    if has_presence and current.HasField(name) != wanted.HasField(name):
+        return False
+    return bool(getattr(current, name) == getattr(wanted, name))
 
 
 def _inconsistencies(spec: job_spec_pb2.JobSpec) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ STRAY = "Nothing of this incarnation should run: cancelled."
 PREDECESSOR_LIVES = "Waiting for an older incarnation to end on the runner."
 FORGOTTEN = "The runner no longer knows the job (a new job manager): started again where its positions are."
 HEALTHY = "The job is healthy again."
-REPORTS_UNREADABLE = "sluice.reports cannot be read, so the state of the shards is not known; check the Kafka cluster of the sink."
+REPORTS_UNREADABLE = (
+    "sluice.reports cannot be read, so nothing is known of the shards: check the sink's cluster."
+)
 DRAINED = "Drained: everything that was read is committed."
 DRAINED_IDLE = "Drained: nothing was running."
 CANCELLED = "Cancelled."

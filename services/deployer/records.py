@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,6 +22,16 @@ from sluice.dataplane.v1 import control_pb2, job_spec_pb2
 from sluice.deployer.v1 import job_pb2, record_pb2
 
 RECORDS = "jobs/"
+_STATES: Mapping[State, job_pb2.JobState] = {
+    State.PENDING: job_pb2.JOB_STATE_PENDING,
+    State.STARTING: job_pb2.JOB_STATE_STARTING,
+    State.RUNNING: job_pb2.JOB_STATE_RUNNING,
+    State.STOPPING: job_pb2.JOB_STATE_STOPPING,
+    State.STOPPED: job_pb2.JOB_STATE_STOPPED,
+    State.BACKOFF: job_pb2.JOB_STATE_BACKOFF,
+    State.DRAINED: job_pb2.JOB_STATE_DRAINED,
+    State.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
+}
 
 
 def spec_of(message: job_spec_pb2.JobSpec) -> Spec:
@@ -33,8 +44,8 @@ def spec_message(spec: Spec) -> job_spec_pb2.JobSpec:
     return job_spec_pb2.JobSpec.FromString(spec.serialized)
 
 
-def state_message(state: State) -> job_pb2.JobState.ValueType:
-    return job_pb2.JobState.Value(f"JOB_STATE_{state.value}")
+def state_message(state: State) -> job_pb2.JobState:
+    return _STATES[state]
 
 
 def job_message(record: JobRecord, runner: str) -> job_pb2.Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +27,11 @@ from services.deployer.records import from_message, job_message, spec_message, s
 from sluice.deployer.v1 import deployer_pb2, deployer_pb2_grpc, job_pb2
 
 _ATTEMPTS = 5
+_VERDICTS: Mapping[Verdict, job_pb2.Verdict] = {
+    Verdict.NO_OP: job_pb2.VERDICT_NO_OP,
+    Verdict.DRAIN_AND_REPLACE: job_pb2.VERDICT_DRAIN_AND_REPLACE,
+    Verdict.REJECT: job_pb2.VERDICT_REJECT,
+}
 Context = Any  # grpc.aio.ServicerContext: generic in both message types, which differ by method
 ResponseT = TypeVar("ResponseT", bound=Message)
 _Change = deployer_pb2.ApplyJobRequest | deployer_pb2.DrainJobRequest | deployer_pb2.CancelJobRequest
@@ -252,5 +257,5 @@ def _judge(record: JobRecord, request: deployer_pb2.ApplyJobRequest) -> Plan:
     return Plan(verdict.verdict, (*verdict.reasons, word))
 
 
-def _verdict(verdict: Verdict) -> job_pb2.Verdict.ValueType:
-    return job_pb2.Verdict.Value(f"VERDICT_{verdict.name}")
+def _verdict(verdict: Verdict) -> job_pb2.Verdict:
+    return _VERDICTS[verdict]

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from libs.dataplane.naming import CONTROL_TOPIC, REPORTS_TOPIC, control_partition, transactional_id
 from services.deployer.model import JobRecord
