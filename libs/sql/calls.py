@@ -75,7 +75,7 @@ class CallRules:
                     self.sql,
                     pattern.position,
                     Reason.TYPE_ERROR,
-                    "the pattern is no regular expression that can be run (no look-around, no back-references)",
+                    "this pattern cannot be run (it has no look-around, no back-references, a bounded size)",
                     detail=problem,
                 )
         growth = growth_of(

@@ -61,7 +61,7 @@ def planning_schema(input_schema: pa.Schema) -> pa.Schema:
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """The known name most like `name`, or an empty string."""
     by_lower = {candidate.lower(): candidate for candidate in sorted(known, reverse=True)}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
     return by_lower[close[0]] if close else ""
 
 
@@ -127,7 +127,8 @@ def flat_name(path: tuple[str, ...]) -> str:
 def flat_schema(schema: pa.Schema) -> pa.Schema:
     """The columns of a schema and, beside them, every nested field as a column of its own.
 
-    Nested fields are flattened before the engine sees them because its get_field ignores the nulls of the records
+    Nested fields are flattened before the engine sees them because its get_field ignores the nulls of the
+    records
     around a field: it would give whatever lies in the memory of a record that is null.
     """
     fields: list[pa.Field] = []

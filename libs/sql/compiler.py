@@ -17,6 +17,7 @@ from libs.sql.errors import Reason, SqlError, Violation, refuse, violation_at
 from libs.sql.expressions import Emitter
 from libs.sql.failures import FailPoint
 from libs.sql.limits import Limits
+from libs.sql.output_types import plain_type
 from libs.sql.planner import Planner, explain
 
 _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -26,11 +27,16 @@ _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 class CompiledQuery:
     """A statement ready to run.
 
-    `executable_sql` selects the output columns in order, then `failure_column` (the number of a `FailPoint`, null for
-    a good row; only if `fail_points` is not empty), then `ordinal_column` (int32, the row's index in its batch), from
-    a table `events` that has one flat column a path (`flat_name`) and the ordinal column. `referenced` are paths of the dataset's
-    fields (a record read whole is one path), `pseudo_columns` those of Kafka's; the two together are never empty, so
-    that a batch always has a column to count rows by. `output_schema` has the names, types and nullability of the
+    `executable_sql` selects the output columns in order, then `failure_column` (the number of a
+    `FailPoint`, null for
+    a good row; only if `fail_points` is not empty), then `ordinal_column` (int32, the row's index in its
+    batch), from
+    a table `events` that has one flat column a path (`flat_name`) and the ordinal column. `referenced`
+    are paths of the dataset's
+    fields (a record read whole is one path), `pseudo_columns` those of Kafka's; the two together are
+    never empty, so
+    that a batch always has a column to count rows by. `output_schema` has the names, types and
+    nullability of the
     rows a query gives.
     """
 
@@ -102,7 +108,8 @@ def _token_position(tokens: list[Token], kinds: tuple[TokenType, ...], after: in
 
 
 def _row_wise_select(sql: str, tokens: list[Token], statement: exp.Expr) -> exp.Select:
-    """The statement, if it is one SELECT of projection and filter. Raises SqlError for all that is refused."""
+    """The statement, if it is one SELECT of projection and filter. Raises SqlError for all that is
+    refused."""
     if isinstance(statement, exp.SetOperation):
         position = _token_position(tokens, (TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT))
         raise refuse(
@@ -281,13 +288,13 @@ def _assemble(
         [where.failure if where else None, *(o.expression.failure for o in outputs)]
     )
     if row_failure is not None:
-        values.append(f"{row_failure} AS {quote(failure)}")
+        values.append(f"{row_failure.sql()} AS {quote(failure)}")
     values.append(quote(ordinal))
     executable = f"SELECT {', '.join(values)}{table}"
     if where is not None:
         strict += f" WHERE {where.strict}"
         executable += f" WHERE ({where.sql})"
-        executable += f" OR ({where.failure}) IS NOT NULL" if where.failure else ""
+        executable += f" OR ({where.failure.sql()}) IS NOT NULL" if where.failure else ""
     if len(executable) > limits.executable_bytes:
         raise refuse(
             sql, 0, Reason.TOO_LARGE, "the statement needs too many checks", "use fewer casts in nested CASE"
@@ -295,8 +302,7 @@ def _assemble(
     roots = [output.expression for output in outputs] + ([where] if where is not None else [])
     try:
         schema = planner.schema(strict)
-        planner.schema(executable)
-        problem = planner.run_empty(executable)
+        problem = planner.run_empty(strict) or planner.run_empty(executable)
         if problem is not None:
             raise ValueError(problem)
     except ValueError as error:
@@ -326,17 +332,18 @@ def _output_schema(sql: str, schema: pa.Schema, outputs: list[_Output]) -> pa.Sc
                 f"{output.name!r} is always null and has no type",
                 "give it one, as in CAST(NULL AS VARCHAR)",
             )
-        plain = plain_type(field.type)
+        if pa.types.is_interval(field.type) or pa.types.is_duration(field.type):
+            raise refuse(
+                sql,
+                output.expression.position,
+                Reason.UNSUPPORTED_TYPE,
+                f"{output.name!r} is a length of time, which has no place in an output",
+                "give it as a number, as in date_part('epoch', later) - date_part('epoch', earlier)",
+            )
+        plain = field.type if output.expression.path is not None else plain_type(field.type)
         metadata = field.metadata if output.expression.path is not None else None
         fields.append(pa.field(output.name, plain, field.nullable, metadata))
     return pa.schema(fields)
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type without the engine's view layouts at its top level."""
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _type_violations(

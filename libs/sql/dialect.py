@@ -1,7 +1,9 @@
 """Parse a tenant's text with sqlglot: every function call stays as it was written.
 
-sqlglot usually rewrites the functions it knows into its own vocabulary. Here nothing may be rewritten, because the
-engine's meaning of a function is the one that counts; so the dialect knows no functions but those with a syntax
+sqlglot usually rewrites the functions it knows into its own vocabulary. Here nothing may be rewritten,
+because the
+engine's meaning of a function is the one that counts; so the dialect knows no functions but those with a
+syntax
 of their own. Nothing of sqlglot's generator is used either: `expressions.py` writes the executable text.
 """
 
@@ -22,6 +24,7 @@ _FUNCTIONS_WITH_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "POSITION", "SUBSTRING"
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
 _PREFIX = {TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE}
+_ESCAPES = re.compile("\u001b\\[[0-9;]*m")
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
@@ -43,6 +46,15 @@ class SluiceDialect(Dialect):
             for name in _FUNCTIONS_WITH_SYNTAX
             if name in parser.Parser.FUNCTION_PARSERS
         }
+
+        def expression(self, instance: Any, token: Any = None, comments: Any = None) -> Any:
+            """Give nodes without a positioned part (NULL, TRUE, current_date, ?) the position of
+            their token."""
+            made = super().expression(instance, token, comments)
+            if not made.meta.get("start") and not any(made.iter_expressions()) and self._prev:
+                made.meta["start"] = self._prev.start
+            return made
+
         NO_PAREN_FUNCTION_PARSERS: ClassVar[Any] = {"CASE": parser.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
 
 
@@ -115,6 +127,14 @@ def parse(sql: str, found_tokens: list[Token]) -> exp.Expr:
             )
     if not statement_tokens:
         raise refuse(sql, 0, Reason.SYNTAX, "the statement is empty", "write SELECT … FROM events")
+    if statement_tokens[0].text.upper() not in ("SELECT", "WITH", "("):
+        raise refuse(
+            sql,
+            statement_tokens[0].start,
+            Reason.NOT_A_SELECT,
+            "only SELECT … FROM events is allowed",
+            "start with SELECT",
+        )
     try:
         statements = SluiceDialect().parser().parse(statement_tokens, sql)
     except ParseError as error:
@@ -134,8 +154,18 @@ def _syntax_error(sql: str, error: ParseError) -> Exception:
     end = starts[min(line, len(starts)) - 1] + column
     position = max(0, end - max(1, len(highlight)))
     description = str(first.get("description") or "cannot be parsed").rstrip(".")
+    if description.startswith("Required keyword"):
+        description = "something is missing after it"
+    elif description.startswith("Invalid expression"):
+        description = "it is not expected here"
     near = f" near {highlight!r}" if highlight else ""
-    return refuse(sql, position, Reason.SYNTAX, f"syntax error{near}: {description}", detail=str(error)[:500])
+    return refuse(
+        sql,
+        position,
+        Reason.SYNTAX,
+        f"syntax error{near}: {description}",
+        detail=_ESCAPES.sub("", str(error))[:500],
+    )
 
 
 def position_of(node: exp.Expr, default: int = 0) -> int:

@@ -6,21 +6,25 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from libs.sql.failures import Failure
+
 
 @dataclass(frozen=True)
 class Emitted:
     """One expression in the engine's SQL.
 
-    `sql` never fails for a bad value (it is null then), `strict` is the same with the casts as written and serves
+    `sql` never fails for a bad value (it is null then), `strict` is the same with the casts as written
+    and serves
     for planning, `failure` numbers the operation that failed (see `failures.py`). `precedence` is the binding
-    strength of the outermost operator, for parentheses. `type` is known for columns and what is taken from them.
+    strength of the outermost operator, for parentheses. `type` is known for columns and what is taken
+    from them.
     `name` is the output name that an expression without alias gets.
     """
 
     sql: str
     strict: str
     position: int
-    failure: str | None = None
+    failure: Failure | None = None
     precedence: int = 100
     type: pa.DataType | None = None
     path: tuple[str, ...] | None = None
@@ -36,7 +40,8 @@ ATOM = 100
 
 
 def within(part: Emitted, precedence: int) -> tuple[str, str]:
-    """The two texts of a part inside an operator of the given precedence, in parentheses when it binds less."""
+    """The two texts of a part inside an operator of the given precedence, in parentheses when it binds
+    less."""
     if part.precedence < precedence:
         return f"({part.sql})", f"({part.strict})"
     return part.sql, part.strict

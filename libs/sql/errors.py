@@ -36,7 +36,8 @@ class Violation:
     """One thing wrong with a statement.
 
     `line` and `column` are 1-based, `position` is the 0-based offset in characters; all three point at the
-    first character of what is refused. `suggestion` is a remedy or empty; `detail` is the engine's own message
+    first character of what is refused. `suggestion` is a remedy or empty; `detail` is the engine's own
+    message
     or empty.
     """
 

@@ -68,7 +68,8 @@ class Query:
         """Run the statement on a batch.
 
         The batch has the columns of `CompiledQuery.referenced` (records may be pruned to the paths) and
-        `pseudo_columns`; further columns are ignored. Bad rows come back as errors; an exception means a broken
+        `pseudo_columns`; further columns are ignored. Bad rows come back as errors; an exception
+        means a broken
         batch (a column is missing) or process, never a bad row.
         """
         if batch.num_rows == 0:

@@ -1,6 +1,7 @@
 """From sqlglot's tree to the engine's SQL: a closed list of expressions, each written out here.
 
-What is not in the list is refused, so nothing reaches the engine that was not thought about; an argument of a node
+What is not in the list is refused, so nothing reaches the engine that was not thought about; an argument of a
+node
 that its writer does not know (SYMMETRIC, FORMAT, a collation …) is refused too, never dropped.
 """
 
@@ -28,9 +29,9 @@ from libs.sql.columns import (
 from libs.sql.dialect import position_of
 from libs.sql.emitted import ATOM, Emitted, within
 from libs.sql.errors import Reason, SqlError, refuse, violation_at
-from libs.sql.failures import FailPoint, FailureKind
+from libs.sql.failures import FailPoint, Failure, FailureKind
 from libs.sql.limits import Limits
-from libs.sql.types import TYPE_NAMES, engine_type
+from libs.sql.types import TYPE_NAMES, cast_sql, engine_type
 
 OR, AND, NOT, COMPARE, BIT, CONCAT, ADD, MULTIPLY, UNARY = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
@@ -54,6 +55,7 @@ _BINARY: dict[type[exp.Expr], tuple[str, int]] = {
     exp.Div: ("/", MULTIPLY),
     exp.Mod: ("%", MULTIPLY),
 }
+_CHECKED = {"+", "-", "*", "/", "%"}
 _CHAINS = {CONCAT, ADD, MULTIPLY}
 """Classes whose operators the engine reads from left to right without parentheses, as sqlglot does."""
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
@@ -102,6 +104,13 @@ class Emitter:
             emitted = write(self, node)
         finally:
             self._depth -= 1
+        if emitted.failure is not None and emitted.failure.size > self.limits.executable_bytes:
+            raise self._refuse(
+                node,
+                Reason.TOO_LARGE,
+                "the expression needs too many checks",
+                "use fewer casts and operations",
+            )
         if emitted.growth > self.limits.expansion:
             raise self._refuse(
                 node,
@@ -140,7 +149,7 @@ class Emitter:
         strict: str,
         children: tuple[Emitted, ...],
         precedence: int = ATOM,
-        failure: str | None = None,
+        failure: Failure | None = None,
         name: str = "",
         growth: int | None = None,
     ) -> Emitted:
@@ -148,7 +157,7 @@ class Emitter:
             sql=sql,
             strict=strict,
             position=min([position_of(node, 1 << 30), *(child.position for child in children)]),
-            failure=failure if failure is not None else None,
+            failure=failure,
             precedence=precedence,
             name=name,
             growth=growth if growth is not None else max((child.growth for child in children), default=1),
@@ -233,9 +242,13 @@ class Emitter:
             )
         outer, strict_outer = within(base, ATOM)
         made = self._make(
-            node, f"{outer}[{index.sql}]", f"{strict_outer}[{index.strict}]", (base, index),
-            failure=failures.first_of([base.failure, index.failure]), name=base.name,
-        )  # fmt: skip
+            node,
+            f"{outer}[{index.sql}]",
+            f"{strict_outer}[{index.strict}]",
+            (base, index),
+            failure=failures.first_of([base.failure, index.failure]),
+            name=base.name,
+        )
         return replace(made, type=inner)
 
     # Literals
@@ -300,7 +313,7 @@ class Emitter:
 
     def binary(self, node: exp.Expr) -> Emitted:
         """A chain of operators of one precedence is walked with a loop: it may be thousands long."""
-        operator, precedence = _BINARY[type(node)]
+        precedence = _BINARY[type(node)][1]
         chain: list[exp.Expr] = []
         leftmost = node
         while type(leftmost) in _BINARY and _BINARY[type(leftmost)][1] == precedence and precedence > COMPARE:
@@ -321,12 +334,16 @@ class Emitter:
         right_sql, right_strict = within(right, own)
         strict = f"{left_strict} {operator} {right_strict}"
         failure = failures.first_of([left.failure, right.failure])
-        if operator in ("/", "%") and not right.number and self._is_exact(strict):
-            number = self._fail_point(
-                node, FailureKind.DIVISION_BY_ZERO, f"{left.strict} {operator} {right.strict}", right
-            )
-            failure = failures.first_of([failure, f"CASE WHEN ({right.sql}) = 0 THEN {number} END"])
-            right_sql = f"nullif({right_sql}, 0)"
+        kind = self.type_of(strict) if operator in _CHECKED else None
+        if kind is not None and operator in ("/", "%"):
+            if failures.is_exact(kind) and not right.number:
+                number = self._fail_point(node, FailureKind.DIVISION_BY_ZERO, strict, right)
+                failure = failures.first_of([failure, failures.at(f"({right.sql}) = 0", number)])
+                right_sql = f"nullif({right_sql}, 0)"
+        elif kind is not None and pa.types.is_signed_integer(kind):
+            number = self._fail_point(node, FailureKind.OVERFLOW, strict, left)
+            overflow = failures.overflow(operator, left.sql, right.sql, kind.bit_width)
+            failure = failures.first_of([failure, failures.at(overflow, number)])
         growth = left.growth + right.growth if operator == "||" else None
         return self._make(
             node,
@@ -337,11 +354,6 @@ class Emitter:
             failure,
             growth=growth,
         )
-
-    def _is_exact(self, strict: str) -> bool:
-        """Whole numbers and decimals fail on a zero divisor; floating point gives infinity or NaN."""
-        kind = self.type_of(strict)
-        return kind is not None and (pa.types.is_integer(kind) or pa.types.is_decimal(kind))
 
     def connector(self, node: exp.Expr) -> Emitted:
         kind = type(node)
@@ -354,21 +366,17 @@ class Emitter:
         word, precedence, stop = ("AND", AND, "FALSE") if kind is exp.And else ("OR", OR, "TRUE")
         parts = self._all(operands[::-1])
         texts = [within(part, precedence + 1) for part in parts]
-        if len(parts) > self.limits.depth and any(part.failure for part in parts[:-1]):
-            texts = texts if len(parts) <= 10 * self.limits.depth else self._too_many_fallible(node)
         return self._make(
-            node, f" {word} ".join(text[0] for text in texts), f" {word} ".join(text[1] for text in texts), parts,
-            precedence, failures.of_conjunction([(part.sql, part.failure) for part in parts], stop),
-        )  # fmt: skip
-
-    def _too_many_fallible(self, node: exp.Expr) -> list[tuple[str, str]]:
-        limit = 10 * self.limits.depth
-        raise self._refuse(
-            node, Reason.TOO_LARGE, f"more than {limit} conditions with casts or divisions in a row"
+            node,
+            f" {word} ".join(text[0] for text in texts),
+            f" {word} ".join(text[1] for text in texts),
+            parts,
+            precedence,
+            failures.of_conjunction([(part.sql, part.failure) for part in parts], stop),
         )
 
     def like(self, node: exp.Expr) -> Emitted:
-        return self._like(node, "")
+        return self._like(node, "\\")
 
     def escaped(self, node: exp.Expr) -> Emitted:
         inner, character = node.this, node.expression
@@ -376,28 +384,36 @@ class Emitter:
             isinstance(character, exp.Literal) and character.is_string and len(character.this) == 1
         ):
             raise self._refuse(node, Reason.UNSUPPORTED_SYNTAX, "ESCAPE needs a literal of one character")
-        return self._like(inner, f" ESCAPE {quote_text(character.this)}")
+        return self._like(inner, str(character.this))
 
-    def _like(self, node: exp.Expr, suffix: str) -> Emitted:
+    def _like(self, node: exp.Expr, escape: str) -> Emitted:
+        """The engine knows the backslash alone as the escape character, so others are translated to it."""
         word = "ILIKE" if isinstance(node, exp.ILike) else "LIKE"
+        word = f"NOT {word}" if node.args.get("negate") else word
         value, pattern = self.emit(node.this), self.emit(node.expression)
         if pattern.text is None:
             raise self._refuse(node, Reason.UNSUPPORTED_SYNTAX, f"the pattern of {word} must be a literal")
-        (sql, strict), (pattern_sql, _) = within(value, ADD), within(pattern, ADD)
+        text = quote_text(_with_backslashes(pattern.text, escape))
+        sql, strict = within(value, ADD)
         return self._make(
-            node, f"{sql} {word} {pattern_sql}{suffix}", f"{strict} {word} {pattern_sql}{suffix}", (value, pattern),
-            COMPARE, value.failure,
-        )  # fmt: skip
+            node, f"{sql} {word} {text}", f"{strict} {word} {text}", (value, pattern), COMPARE, value.failure
+        )
 
     def between(self, node: exp.Expr) -> Emitted:
         parts = self._all([node.this, node.args["low"], node.args["high"]])
         (value, value_strict), (low, low_strict), (high, high_strict) = (within(part, ADD) for part in parts)
         return self._make(
-            node, f"{value} BETWEEN {low} AND {high}", f"{value_strict} BETWEEN {low_strict} AND {high_strict}",
-            parts, COMPARE, failures.first_of([part.failure for part in parts]),
-        )  # fmt: skip
+            node,
+            f"{value} BETWEEN {low} AND {high}",
+            f"{value_strict} BETWEEN {low_strict} AND {high_strict}",
+            parts,
+            COMPARE,
+            failures.first_of([part.failure for part in parts]),
+        )
 
     def membership(self, node: exp.Expr) -> Emitted:
+        if node.args.get("query"):
+            raise self._refuse(node, Reason.NOT_ROW_WISE, "a subquery needs more than one row")
         value = self.emit(node.this)
         literals = all(isinstance(item, exp.Literal) for item in node.expressions)
         items = (
@@ -465,8 +481,8 @@ class Emitter:
             )
         inner = self.emit(node.this)
         trying = isinstance(node, exp.TryCast)
-        sql = f"TRY_CAST({inner.sql} AS {engine})"
-        strict = f"{'TRY_CAST' if trying else 'CAST'}({inner.strict} AS {engine})"
+        sql = cast_sql(inner.sql, engine, trying=True)
+        strict = cast_sql(inner.strict, engine, trying)
         failure = inner.failure
         if not trying and inner.constant:
             problem = self.constant_error(strict)
@@ -485,7 +501,7 @@ class Emitter:
                 )
         elif not trying:
             number = self._fail_point(node, FailureKind.CAST, strict, inner)
-            own = f"CASE WHEN {within(inner, ADD)[0]} IS NOT NULL AND {sql} IS NULL THEN {number} END"
+            own = failures.at(f"{within(inner, ADD)[0]} IS NOT NULL AND {sql} IS NULL", number)
             failure = failures.first_of([inner.failure, own])
         made = self._make(node, sql, strict, (inner,), failure=failure, name=inner.name)
         return replace(made, constant=inner.constant)
@@ -493,6 +509,13 @@ class Emitter:
     def _fail_point(self, node: exp.Expr, kind: FailureKind, expression: str, operand: Emitted) -> int:
         violation = violation_at(self.sql, position_of(node), Reason.TYPE_ERROR, "")
         number = len(self.fail_points) + 1
+        if number > self.limits.fail_points:
+            raise self._refuse(
+                node,
+                Reason.TOO_LARGE,
+                f"more than {self.limits.fail_points} casts and operations that can fail",
+                "use TRY_CAST, which gives null instead",
+            )
         self.fail_points.append(
             FailPoint(number, kind, expression[:200], operand.sql, violation.line, violation.column)
         )
@@ -560,6 +583,19 @@ class Emitter:
         )
 
 
+def _with_backslashes(pattern: str, escape: str) -> str:
+    """A LIKE pattern with the escape character replaced by a backslash."""
+    if escape == "\\":
+        return pattern
+    written, characters = "", iter(pattern)
+    for character in characters:
+        if character == escape:
+            written += "\\" + next(characters, "")
+        else:
+            written += "\\\\" if character == "\\" else character
+    return written
+
+
 def _name(identifier: exp.Expr) -> Name:
     return Name(str(identifier.this), bool(identifier.args.get("quoted")), position_of(identifier))
 
@@ -580,11 +616,11 @@ _WRITERS: dict[type[exp.Expr], tuple[frozenset[str], _Writer]] = {
     **{kind: (frozenset({"this", "expression", "safe", "typed"}), Emitter.binary) for kind in _BINARY},
     exp.And: (frozenset({"this", "expression"}), Emitter.connector),
     exp.Or: (frozenset({"this", "expression"}), Emitter.connector),
-    exp.Like: (frozenset({"this", "expression"}), Emitter.like),
-    exp.ILike: (frozenset({"this", "expression"}), Emitter.like),
+    exp.Like: (frozenset({"this", "expression", "negate"}), Emitter.like),
+    exp.ILike: (frozenset({"this", "expression", "negate"}), Emitter.like),
     exp.Escape: (frozenset({"this", "expression"}), Emitter.escaped),
     exp.Between: (frozenset({"this", "low", "high"}), Emitter.between),
-    exp.In: (frozenset({"this", "expressions"}), Emitter.membership),
+    exp.In: (frozenset({"this", "expressions", "query"}), Emitter.membership),
     exp.Is: (frozenset({"this", "expression"}), Emitter.is_test),
     exp.Case: (frozenset({"this", "ifs", "default"}), Emitter.case),
     exp.Cast: (frozenset({"this", "to"}), Emitter.cast),

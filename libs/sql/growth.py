@@ -19,7 +19,19 @@ class Argument:
 
 UNBOUNDED = 1 << 62
 _SUMS = frozenset(
-    ["concat", "concat_ws", "make_array", "array_append", "array_prepend", "array_concat", "array_cat", "array_union", "named_struct", "array_to_string", "array_join"]
+    (
+        "concat",
+        "concat_ws",
+        "make_array",
+        "array_append",
+        "array_prepend",
+        "array_concat",
+        "array_cat",
+        "array_union",
+        "named_struct",
+        "array_to_string",
+        "array_join",
+    )
 )
 _TIMES_COUNT = {"repeat": 1, "array_repeat": 1, "array_resize": 1}
 _PADS = frozenset({"lpad", "rpad"})

@@ -17,7 +17,9 @@ class Limits:
     output_columns: int = 1_000
     expansion: int = 256
     """How many times longer than its input a text built by repeat, lpad, replace, concat … may become."""
-    executable_bytes: int = 1024 * 1024
+    fail_points: int = 200
+    """Casts, divisions and sums of whole numbers: each is watched row by row."""
+    executable_bytes: int = 256 * 1024
     """Of the compiled statement: error tracking repeats parts of the text."""
 
 

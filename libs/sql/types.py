@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+INSTANT = "TIMESTAMP WITH TIME ZONE"
+
 _PLAIN: dict[exp.DType, str] = {
     exp.DType.BOOLEAN: "BOOLEAN",
     exp.DType.TINYINT: "TINYINT",
@@ -19,13 +21,21 @@ _PLAIN: dict[exp.DType, str] = {
     exp.DType.DATE: "DATE",
     exp.DType.TIME: "TIME",
     exp.DType.TIMESTAMP: "TIMESTAMP",
-    exp.DType.TIMESTAMPTZ: "TIMESTAMP WITH TIME ZONE",
+    exp.DType.TIMESTAMPTZ: INSTANT,
     exp.DType.DECIMAL: "DECIMAL",
 }
 TYPE_NAMES = (
     "BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, REAL, DOUBLE, DECIMAL(p, s), VARCHAR, BYTEA, DATE, TIME, "
     "TIMESTAMP(0 | 3 | 6 | 9), TIMESTAMP WITH TIME ZONE"
 )
+
+
+def cast_sql(value: str, engine: str, trying: bool) -> str:
+    """A cast in the engine's words; one to an instant gives microseconds in UTC."""
+    prefix = "TRY_" if trying else ""
+    if engine == INSTANT:
+        return f"arrow_{prefix.lower()}cast({value}, 'Timestamp(Microsecond, Some(\"UTC\"))')"
+    return f"{prefix}CAST({value} AS {engine})"
 
 
 def engine_type(data_type: exp.DataType) -> str | None:
