@@ -86,7 +86,7 @@ async def service() -> AsyncIterator[Service]:
     store = MemoryStore("self_healing", server)
     kafka = FakeKafka()
     main = kafka.start(MAIN, "KAFKA-A")
-    servicer = SelfHealingServicer(Records(store), kafka, leader_timeout_seconds=0.2)
+    servicer = SelfHealingServicer(Records(store), kafka, leader_timeout_seconds=1.0)
     stopping = Stopping()
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(

@@ -8,6 +8,7 @@ import pytest
 from services.self_healing.model import OffsetRange
 from services.self_healing.ports import KafkaRefused, KafkaUnavailable, PartitionNotReady
 from sluice.self_healing.v1 import self_healing_pb2 as pb
+from sluice.self_healing.v1 import topology_pb2
 from tests.unit.self_healing.conftest import MAIN, Service
 from tests.unit.self_healing.test_self_healing_topology import refused
 
@@ -33,6 +34,13 @@ async def test_a_new_topic_whose_leaders_decline_at_first_is_waited_for(service:
     service.kafka.fail_next("offsets", PartitionNotReady(MAIN, "Not leader for partition"))
     answer = await service.stub.EnsureTopic(pb.EnsureTopicRequest(name=NAME, partitions=3))
     assert answer.created and service.kafka.count("offsets") == 2
+
+
+async def test_without_a_wish_the_clusters_default_replication_counts(service: Service) -> None:
+    cluster = topology_pb2.Cluster(bootstrap_servers=MAIN, default_replication_factor=3)
+    await service.stub.CreateCluster(pb.CreateClusterRequest(cluster_id="main", cluster=cluster))
+    answer = await service.stub.EnsureTopic(pb.EnsureTopicRequest(name=NAME, partitions=1))
+    assert answer.topic.replication_factor == 3
 
 
 async def test_an_existing_topic_is_answered_as_it_is_and_never_changed(service: Service) -> None:

@@ -80,6 +80,17 @@ async def test_a_dataset_needs_a_subject_of_the_right_form(service: Service) -> 
     assert [violation.field for violation in error.field_violations] == ["dataset.schema_subject"]
 
 
+async def test_a_datasets_subject_can_change_and_the_change_is_told(service: Service) -> None:
+    created = await service.create_dataset()
+    changed = topology_pb2.Dataset(name=created.name, schema_subject="subjects/firewall-2", etag=created.etag)
+    updated = (await service.stub.UpdateDataset(pb.UpdateDatasetRequest(dataset=changed))).dataset
+    assert updated.schema_subject == "subjects/firewall-2" and updated.create_time == created.create_time
+    assert (await service.facts())[-1].dataset.schema_subject == "subjects/firewall-2"
+    assert (await service.stub.GetDataset(pb.GetDatasetRequest(name=created.name))).dataset == updated
+    stale = pb.DeleteDatasetRequest(name=created.name, etag=created.etag)
+    assert (await refused(service.stub.DeleteDataset(stale))).reason == "ETAG_MISMATCH"
+
+
 async def test_a_binding_is_shown_with_the_address_its_cluster_has_now(service: Service) -> None:
     await service.prepare()
     created = await service.create_binding()
