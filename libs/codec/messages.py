@@ -9,7 +9,8 @@ from typing import Protocol
 import pyarrow as pa
 import sluice_serde
 
-from libs.codec.resolution import conflicts, native_pair, native_text
+from libs.codec.native import native_pair, native_text
+from libs.codec.resolution import conflicts
 from libs.codec.tree import SchemaError
 from libs.codec.types import unsupported
 

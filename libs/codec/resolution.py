@@ -1,5 +1,4 @@
-"""Where Avro's schema resolution would change what a value means, and the schemas handed to the native
-decoder.
+"""Where Avro's schema resolution would change what a value means.
 
 Avro resolves by the underlying types alone: a `timestamp-millis` read as `timestamp-micros` is the same
 number and another time. Such pairs are refused here, before a message is decoded.
@@ -7,24 +6,18 @@ number and another time. Such pairs are refused here, before a message is decode
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from libs.codec.defaults import with_full_defaults
+from libs.codec.native import field_source
 from libs.codec.parse import parse
 from libs.codec.tree import (
     Array,
-    Field,
     Map,
     NamedType,
     Primitive,
-    Properties,
     Record,
     Reference,
     Schema,
     Type,
     Union,
-    render,
-    simple_name,
 )
 from libs.codec.types import avro_kind, decimal_parameters, is_empty, is_null, logical_type
 
@@ -44,40 +37,6 @@ def conflicts(writer_schema: str, reader_schema: str) -> list[tuple[str, str]]:
     found = [("", reason) for reason in _unreadable(writer)]
     _Comparison(writer, reader, found).compare(writer.root, reader.root, "")
     return found
-
-
-def native_text(schema_json: str) -> str:
-    """The schema for the native crate: without docs and whatever else it must not act upon, defaults in full.
-
-    Logical types that Sluice does not know are ignored, as the specification asks; `uuid` on a string too.
-    """
-    return render(_native(parse(schema_json)))
-
-
-def native_pair(writer_schema: str, reader_schema: str) -> tuple[str, str]:
-    """Both schemas for the native decoder.
-
-    It compares full names where the specification compares simple ones: the reader's types get the writer's
-    names as aliases.
-    """
-    writer, reader = _native(parse(writer_schema)), _native(parse(reader_schema))
-    named = {name: _with_aliases(node, writer) for name, node in reader.named.items()}
-    return render(writer), render(Schema(reader.root, named))
-
-
-def _native(schema: Schema) -> Schema:
-    named = {name: _bare_named(node) for name, node in schema.named.items()}
-    return with_full_defaults(Schema(_bare(schema.root), named))
-
-
-def _with_aliases(node: NamedType, writer: Schema) -> NamedType:
-    names = {node.name, *node.aliases}
-    namesakes = (
-        name
-        for name, other in writer.named.items()
-        if name not in names and simple_name(name) == simple_name(node.name) and type(other) is type(node)
-    )
-    return replace(node, aliases=(*node.aliases, *namesakes))
 
 
 def _unreadable(writer: Schema) -> list[str]:
@@ -147,7 +106,7 @@ class _Comparison:
         match left, right:
             case Record(), Record():
                 for field in right.fields:
-                    source = _source(left, field)
+                    source = field_source(left, field)
                     if source is not None:
                         inner = f"{path}.{field.name}" if path else field.name
                         self.compare(source.type, field.type, inner)
@@ -183,43 +142,3 @@ def _branches(node: Type) -> tuple[Type, ...]:
     if isinstance(node, Union):
         return tuple(branch for branch in node.branches if not is_null(branch))
     return (node,)
-
-
-def _source(writer: Record, reader_field: Field) -> Field | None:
-    fields = {field.name: field for field in writer.fields}
-    for name in (reader_field.name, *reader_field.aliases):
-        if name in fields:
-            return fields[name]
-    return None
-
-
-def _bare(node: Type) -> Type:
-    match node:
-        case Primitive():
-            return replace(node, properties=_bare_properties(node))
-        case Array():
-            return Array(_bare(node.items))
-        case Map():
-            return Map(_bare(node.values))
-        case Union():
-            return Union(tuple(_bare(branch) for branch in node.branches))
-        case Reference():
-            return node
-
-
-def _bare_named(node: NamedType) -> NamedType:
-    if isinstance(node, Record):
-        fields = tuple(
-            replace(field, type=_bare(field.type), doc=None, order=None, properties=())
-            for field in node.fields
-        )
-        return replace(node, fields=fields, doc=None, properties=())
-    return replace(node, doc=None, properties=_bare_properties(node))
-
-
-def _bare_properties(node: Primitive | NamedType) -> Properties:
-    if logical_type(node) is None:
-        return ()
-    return tuple(
-        (key, value) for key, value in node.properties if key in ("logicalType", "precision", "scale")
-    )

@@ -10,8 +10,8 @@ class Decoder:
     """Decodes messages of one writer schema into batches of one reader schema.
 
     Not safe for two threads at once; the GIL is released while decoding.
-    Raises ValueError when the two schemas cannot be resolved. It does not look for resolutions that would change
-    a value's meaning (see `libs.codec.resolution`).
+    Raises ValueError when the two schemas cannot be resolved. The schemas must come from `libs.codec.native`: of
+    others some are read wrongly, without an error.
     """
 
     def __init__(self, writer_schema: str, reader_schema: str) -> None: ...

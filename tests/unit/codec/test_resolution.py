@@ -117,6 +117,42 @@ def test_fields_are_dropped_reordered_and_renamed_by_alias() -> None:
     assert decode(writer, reader, row) == {"z": 9, "n": {"text": "t"}, "number": 1}
 
 
+def test_a_type_defined_in_a_field_that_is_left_out_is_still_the_writers() -> None:
+    """arrow-avro alone reads the second use by the reader's fields, without an error."""
+    geo = record(field("country", "string"), field("asn", "long"), name="Geo")
+    writer = record(field("from", ["null", geo]), field("to", "Geo"), field("n", "int"))
+    reader = record(
+        field("to", ["null", record(field("added", "int", default=7), field("asn", "double"), name="Geo")]),
+        field("n", "int"),
+    )
+    row = {"from": None, "to": {"country": "DE", "asn": 5}, "n": 3}
+    assert decode(writer, reader, row) == {"to": {"added": 7, "asn": 5.0}, "n": 3}
+
+
+def test_uses_of_one_type_may_be_nullable_or_not() -> None:
+    kind = enum("A", "B")
+    writer = record(field("a", kind), field("b", {"type": "array", "items": ["null", "E"]}), field("c", "E"))
+    reader = record(
+        field("c", ["null", kind]), field("b", {"type": "array", "items": ["E", "null"]}), field("a", "E")
+    )
+    assert decode(writer, reader, {"a": "A", "b": [None, "B"], "c": "B"}) == {
+        "a": "A",
+        "b": [None, "B"],
+        "c": "B",
+    }
+
+
+def test_a_branch_of_the_writers_union_is_found_by_name_alias_or_kind() -> None:
+    branches = [record(field("x", "int"), name="A"), record(field("x", "int"), name="B"), "string", "null"]
+    writer = record(field("u", branches))
+    for written, name, aliases in (("A", "A", []), ("B", "New", ["B"])):
+        reader = record(field("u", ["null", record(field("x", "int"), name=name, aliases=aliases)]))
+        assert decode(writer, reader, {"u": (written, {"x": 3})}) == {"u": {"x": 3}}
+        assert decode(writer, reader, {"u": None}) == {"u": None}
+        (reason,) = decode(writer, reader, {"u": "text"})
+        assert "not resolvable" in reason
+
+
 def test_names_are_compared_without_their_namespaces() -> None:
     def in_namespace(namespace: str) -> dict[str, Any]:
         inner = record(field("e", enum("A", "B")), name="Inner", namespace=f"{namespace}.inner")
