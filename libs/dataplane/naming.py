@@ -6,6 +6,9 @@ import zlib
 CONTROL_TOPIC = "sluice.control"
 REPORTS_TOPIC = "sluice.reports"
 
+# Part of every JobSpec: raise it when a change of the data plane must replace running jobs.
+PIPELINE_VERSION = "1"
+
 _JOBS = "jobs/"
 
 

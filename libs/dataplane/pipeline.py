@@ -12,9 +12,6 @@ from libs.dataplane.sessions import find_session
 from libs.dataplane.stages import DecodeStage, EncodeStage, QueryStage, timed
 from sluice.dataplane.v1 import job_spec_pb2
 
-# Part of every JobSpec: raise it when a change of this package must replace running jobs.
-PIPELINE_VERSION = "1"
-
 
 class Decode(beam.DoFn):
     """MessageBatch → RowBatch."""

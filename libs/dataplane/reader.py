@@ -46,7 +46,7 @@ class ShardRestriction(RestrictionProvider):
 
 
 class ReadShard(beam.DoFn):
-    """Element: a shard as `placement.salts` makes them. Each MessageBatch is in the transaction before the next is read."""
+    """Element: a shard as `placement.salts` makes them. A batch is written before the next is read."""
 
     def __init__(self, job: str, incarnation: int, spec: bytes) -> None:
         self._job = job
