@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import tenacity
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -20,6 +20,12 @@ from libs.store.errors import StoreUnavailable
 
 SOCKET_TIMEOUT_SECONDS = 3.0
 """Longer than any blocking read asks the server to wait."""
+
+MAX_CONNECTIONS = 64
+"""Of a process; further commands wait their turn.
+
+Each blocking read (watches: one, bus: one a source) holds one.
+"""
 
 T = TypeVar("T")
 
@@ -43,13 +49,16 @@ def connect(url: str) -> Redis:
 
     Retries are ours (below), because only the caller knows whether a command may be repeated.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_TIMEOUT_SECONDS,
         protocol=2,
         socket_timeout=SOCKET_TIMEOUT_SECONDS,
         socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
+    return Redis.from_pool(pool)
 
 
 def is_outage(error: BaseException) -> bool:

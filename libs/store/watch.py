@@ -115,7 +115,8 @@ class WatchHub:
             self.close()
 
     async def _follow(self) -> None:
-        while True:
+        # The Redis client loses a cancellation that coincides with the end of one of its timeouts: look as well.
+        while asyncio.current_task() is self._tail:
             try:
                 await self._reader.wait_for_events(self._next, BLOCK_SECONDS)
                 batch = await self._reader.read_events(self._next, READ_COUNT)
@@ -123,10 +124,8 @@ class WatchHub:
                 _log.warning("watch_tail_paused", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if asyncio.current_task() is not self._tail:
-                # The Redis client loses a cancellation that coincides with the end of one of its timeouts.
-                return
-            self._extend_window(batch)
+            if asyncio.current_task() is self._tail:
+                self._extend_window(batch)
 
     def _extend_window(self, batch: EventBatch) -> None:
         try:
