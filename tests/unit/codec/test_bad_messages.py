@@ -104,22 +104,22 @@ def test_three_bad_messages_in_five_thousand_cost_little() -> None:
     messages = [message(number) for number in range(5000)]
     for index in (7, 2500, 4999):
         messages[index] = with_bad_utf8(index)
-    started = time.perf_counter()
+    started = time.process_time()
     decoded = MessageDecoder(TEXT, TEXT).decode(messages)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert [bad.index for bad in decoded.bad] == [7, 2500, 4999]
     assert decoded.batch.num_rows == 4997
 
 
 def test_a_batch_of_only_bad_messages_ends_soon() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     decoded = MessageDecoder(TEXT, TEXT).decode([with_bad_utf8(number) for number in range(2000)])
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert len(decoded.bad) == 2000
 
 
 def test_other_threads_run_while_a_batch_is_decoded() -> None:
-    messages = [message(number) for number in range(300_000)]
+    messages = [message(1)] * 500_000
     decoder = MessageDecoder(TEXT, TEXT)
     decoding = threading.Thread(target=decoder.decode, args=(messages,))
     switches = 0
