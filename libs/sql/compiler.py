@@ -13,8 +13,9 @@ from libs.sql import failures
 from libs.sql.columns import PSEUDO_COLUMNS, TABLE, flat_schema, planning_schema, quote
 from libs.sql.dialect import parse, position_of, tokenize
 from libs.sql.emitted import Emitted, paths_of
+from libs.sql.emitter import Emitter
 from libs.sql.errors import Reason, SqlError, Violation, refuse, violation_at
-from libs.sql.expressions import Emitter
+from libs.sql.expressions import WRITERS
 from libs.sql.failures import FailPoint
 from libs.sql.limits import Limits
 from libs.sql.output_types import plain_type
@@ -69,7 +70,7 @@ def compile_query(sql: str, input_schema: pa.Schema, limits: Limits | None = Non
         ordinal, failure = _free_name("__ordinal", schema), _free_name("__failure", schema)
         planner = Planner(flat_schema(schema).append(pa.field(ordinal, pa.int32(), nullable=False)))
         emitter = Emitter(
-            sql, schema, _table_names(sql, select), limits, planner.type_of, planner.constant_error
+            sql, schema, _table_names(sql, select), limits, planner.type_of, planner.constant_error, WRITERS
         )
         where = emitter.emit(select.args["where"].this) if select.args.get("where") else None
         outputs = _outputs(sql, select, emitter, input_schema, limits)

@@ -4,7 +4,7 @@ sqlglot usually rewrites the functions it knows into its own vocabulary. Here no
 because the
 engine's meaning of a function is the one that counts; so the dialect knows no functions but those with a
 syntax
-of their own. Nothing of sqlglot's generator is used either: `expressions.py` writes the executable text.
+of their own. Nothing of sqlglot's generator is used either: the writers of `expressions.py` make the executable text.
 """
 
 from __future__ import annotations

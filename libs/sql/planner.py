@@ -17,7 +17,7 @@ def session(memory_bytes: int) -> SessionContext:
 
     The table functions and the file formats of the engine stay in the binary but out of reach: the
     statements given
-    to it are written by `expressions.py`, which knows one table.
+    to it are written by the writers of `expressions.py`, which know one table.
     """
     config = (
         SessionConfig()
