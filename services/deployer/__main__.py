@@ -11,12 +11,10 @@ from datetime import datetime
 import structlog
 
 from libs.service_kit.background import BackgroundTask
-from libs.service_kit.error_mapping import register_error_mapping
-from libs.service_kit.errors import FieldViolation, InvalidArgument, Unavailable, invalid_field
 from libs.service_kit.run import run
 from libs.service_kit.server import Servicer, Stopping, serve
 from libs.service_kit.startup import StartupError
-from libs.store import MalformedEtag, RedisStore, RequestIdReused, StoreUnavailable, connect, utc_now
+from libs.store import RedisStore, connect, utc_now
 from services.deployer.adapters.beam import BuilderOptions, WarmBuilder
 from services.deployer.adapters.flink import FlinkRunner
 from services.deployer.adapters.kafka_control import KafkaControlLog
@@ -100,20 +98,7 @@ async def _world(settings: DeployerSettings) -> AsyncIterator[tuple[World, _Repo
         await flink.close()
 
 
-def map_store_errors() -> None:
-    """How the store's errors reach clients."""
-    register_error_mapping(StoreUnavailable, lambda error: Unavailable("the deployer's store"))
-    register_error_mapping(MalformedEtag, lambda error: invalid_field("etag", str(error), "MALFORMED_ETAG"))
-    register_error_mapping(
-        RequestIdReused,
-        lambda error: InvalidArgument(
-            [FieldViolation("request_id", str(error), "REQUEST_ID_REUSED")], reason="REQUEST_ID_REUSED"
-        ),
-    )
-
-
 async def main(settings: DeployerSettings, stopping: Stopping) -> None:
-    map_store_errors()
     redis = connect(settings.redis_url)
     store = RedisStore(SOURCE, redis)
     try:

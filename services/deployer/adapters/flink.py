@@ -68,6 +68,7 @@ class FlinkRunner:
         *,
         timeout_seconds: float = 10.0,
         submit_timeout_seconds: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._jars = jars
         self._submit_timeout = submit_timeout_seconds
@@ -76,6 +77,7 @@ class FlinkRunner:
             timeout=timeout_seconds,
             limits=httpx.Limits(max_connections=32, keepalive_expiry=20.0),
             trust_env=False,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -187,12 +189,15 @@ class FlinkRunner:
         if response.is_success and isinstance(answer, dict):
             return answer
         errors = answer.get("errors") if isinstance(answer, dict) else None
-        if not errors or response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        if not errors:
             raise RunnerUnavailable(f"{method} {path}: status {response.status_code}")
         text = "\n".join(map(str, errors))
-        # /jobs/{id}/status says 500 where it means 404.
-        unknown_job = "FlinkJobNotFoundException" in text
-        raise _Refused(httpx.codes.NOT_FOUND if unknown_job else response.status_code, root_message(text))
+        if "FlinkJobNotFoundException" in text:
+            # /jobs/{id}/status says 500 where it means 404.
+            raise _Refused(httpx.codes.NOT_FOUND, root_message(text))
+        if response.is_server_error or "TimeoutException" in text:
+            raise RunnerUnavailable(f"{method} {path}: {root_message(text)}")
+        raise _Refused(response.status_code, root_message(text))
 
 
 def _phase(state: str) -> RunnerPhase:
