@@ -1,7 +1,7 @@
 """What travels between the stages of a job. Batches never leave the process: the stages are fused (see pipeline.py)."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -53,13 +53,6 @@ class DeadLetter:
     detail: str
 
 
-class _StaysInProcess:
-    def __reduce__(self) -> NoReturn:
-        raise NotFusedError(
-            "a batch was about to leave its process: the runner did not fuse the stages of the job"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class SchemaGroup:
     """Messages of a batch that one writer schema describes; `skip` bytes of framing precede each datum."""
@@ -70,7 +63,7 @@ class SchemaGroup:
 
 
 @dataclass(slots=True)
-class MessageBatch(_StaysInProcess):
+class MessageBatch:
     """Messages as read, in the order of consumption, grouped by writer schema."""
 
     identity: ShardIdentity
@@ -81,7 +74,7 @@ class MessageBatch(_StaysInProcess):
 
 
 @dataclass(slots=True)
-class RowBatch(_StaysInProcess):
+class RowBatch:
     """Decoded rows; `ordinals` maps each row to its message."""
 
     source: MessageBatch
@@ -90,7 +83,7 @@ class RowBatch(_StaysInProcess):
 
 
 @dataclass(slots=True)
-class OutputBatch(_StaysInProcess):
+class OutputBatch:
     """Encoded rows: `values[i]` is the output of message `ordinals[i]`."""
 
     source: MessageBatch

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.coders.typecoders import registry
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from libs.dataplane.batches import MessageBatch, OutputBatch, RowBatch
+from libs.dataplane.coder import InProcessCoder
 from libs.dataplane.placement import salts
 from libs.dataplane.reader import ReadShard
 from libs.dataplane.sessions import find_session
@@ -69,15 +71,17 @@ class WriteShard(beam.DoFn):
 
 def build(job: str, incarnation: int, spec: job_spec_pb2.JobSpec, options: PipelineOptions) -> beam.Pipeline:
     """The pipeline of one incarnation. Transform names are fixed: they name the job's stages on every runner."""
+    for batch_type in (MessageBatch, RowBatch, OutputBatch):
+        registry.register_coder(batch_type, InProcessCoder)
     data = spec.SerializeToString(deterministic=True)
     pipeline = beam.Pipeline(options=options)
     _ = (
         pipeline
         | "Shards" >> beam.Create(salts(spec.shards, spec.shards), reshuffle=False).with_output_types(bytes)
-        | "ReadKafka" >> beam.ParDo(ReadShard(job, incarnation, data))
-        | "DecodeAvro" >> beam.ParDo(Decode(data))
-        | "Sql" >> beam.ParDo(RunQuery(data))
-        | "Encode" >> beam.ParDo(Encode(data))
+        | "ReadKafka" >> beam.ParDo(ReadShard(job, incarnation, data)).with_output_types(MessageBatch)
+        | "DecodeAvro" >> beam.ParDo(Decode(data)).with_output_types(RowBatch)
+        | "Sql" >> beam.ParDo(RunQuery(data)).with_output_types(RowBatch)
+        | "Encode" >> beam.ParDo(Encode(data)).with_output_types(OutputBatch)
         | "WriteKafka" >> beam.ParDo(WriteShard())
     )
     return pipeline

@@ -13,24 +13,26 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, Guid, guid_header
 from libs.codec.guid import guid
 from libs.codec.messages import decoded_schema
-from libs.codec.schema import prune
+from libs.codec.schema import canonical, prune
 from libs.codec.types import avro_schema_for
 from libs.dataplane.cluster import Cluster
 from libs.dataplane.naming import CONTROL_TOPIC, REPORTS_TOPIC
 from libs.sql import compile_query
 from sluice.dataplane.v1 import job_spec_pb2
 
-EVENT_SCHEMA = json.dumps(
-    {
-        "type": "record",
-        "name": "Event",
-        "namespace": "test",
-        "fields": [
-            {"name": "number", "type": "long"},
-            {"name": "action", "type": "string"},
-            {"name": "note", "type": ["null", "string"], "default": None},
-        ],
-    }
+EVENT_SCHEMA = canonical(
+    json.dumps(
+        {
+            "type": "record",
+            "name": "Event",
+            "namespace": "test",
+            "fields": [
+                {"name": "number", "type": "long"},
+                {"name": "action", "type": "string"},
+                {"name": "note", "type": ["null", "string"], "default": None},
+            ],
+        }
+    )
 )
 
 
