@@ -40,7 +40,10 @@ def _parsed(schema: Any) -> Any:
 
 
 def rows_of(batch: pa.RecordBatch) -> list[Any]:
-    """A batch as fastavro would give its rows: maps as dicts, nanoseconds as numbers."""
+    """A batch as fastavro would give its rows: maps as dicts, nanoseconds as numbers.
+
+    Raises ValueError or OverflowError for times that Python cannot hold.
+    """
     columns = [[_plain(value, column.type) for value in column] for column in batch.columns]
     return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -59,6 +62,10 @@ def _plain(value: Any, arrow: pa.DataType) -> Any:
         return [_plain(item, arrow.value_type) for item in value.values]
     if pa.types.is_timestamp(arrow) and arrow.unit == "ns":
         return value.value
+    if pa.types.is_time(arrow):
+        per_second = {"ms": 1_000, "us": 1_000_000}[arrow.unit]
+        if not 0 <= value.value < 86_400 * per_second:
+            raise ValueError(f"{value.value} {arrow.unit} is no time of day")
     return value.as_py()
 
 
