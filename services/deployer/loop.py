@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from libs.store import Changed, Compacted, Conflict, StoreUnavailable
+from libs.store import AtRevision, Changed, Compacted, Conflict, StoreUnavailable
 from services.deployer import reasons
 from services.deployer.decide import (
     Action,
@@ -302,6 +302,7 @@ class Reconciler:
         launch = Launch.of(record)
         try:
             pipeline = await self._world.builder.build(launch)
+            await self._check_current(name)
             await self._world.runner.submit(launch, pipeline)
         except (BuildFailed, SubmissionRefused) as refusal:
             SUBMISSIONS.labels("refused").inc()
@@ -313,6 +314,13 @@ class Reconciler:
             return False
         SUBMISSIONS.labels("accepted").inc()
         return True
+
+    async def _check_current(self, name: JobName) -> None:
+        """Raises Conflict if somebody wrote the record meanwhile: an outdated incarnation is never submitted."""
+        current = await self._journal.get(name)
+        expected = self._jobs[name].revision
+        if current is None or current.revision != expected:
+            raise Conflict(name, AtRevision(expected), current.revision if current else None)
 
     async def _write(self, name: JobName, after: JobRecord, reason: str) -> None:
         before = self._jobs[name]

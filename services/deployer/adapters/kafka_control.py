@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -20,6 +21,8 @@ from sluice.dataplane.v1 import control_pb2
 
 T = TypeVar("T")
 
+# The client's own log lines (syslog's "critical" and worse): outages are told by our own log, once.
+QUIET = 2
 # Fencing opens a producer per shard; each has its own threads.
 _PARALLEL = 16
 
@@ -70,10 +73,11 @@ class KafkaControlLog:
 
     async def fence(self, record: JobRecord, shards: int) -> None:
         bootstrap = _bootstrap(record)
-        ids = [transactional_id(record.name, shard) for shard in range(shards)]
-        async with asyncio.TaskGroup() as group:
-            for transactional in ids:
-                group.create_task(self._blocking(lambda name=transactional: self._fence(bootstrap, name)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        names = [transactional_id(record.name, shard) for shard in range(shards)]
+        attempts = [self._blocking(partial(self._fence, bootstrap, name)) for name in names]
+        for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -107,6 +111,7 @@ class KafkaControlLog:
     def _producer_settings(self, bootstrap: str) -> dict[str, str | int | bool]:
         return {
             "bootstrap.servers": bootstrap,
+            "log_level": QUIET,
             "enable.idempotence": True,
             "linger.ms": 0,
             "message.timeout.ms": int(self._timeout * 1000),
@@ -117,7 +122,7 @@ class KafkaControlLog:
         known = self._partitions.get(bootstrap)
         if known is not None:
             return known
-        admin = AdminClient({"bootstrap.servers": bootstrap})
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": QUIET})
         for topic, created in admin.create_topics(list(self._topics), request_timeout=self._timeout).items():
             try:
                 created.result(self._timeout + 1)
@@ -136,6 +141,7 @@ class KafkaControlLog:
         producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
+                "log_level": QUIET,
                 "transactional.id": transactional,
                 "transaction.timeout.ms": 10_000,
                 "socket.timeout.ms": int(self._timeout * 1000),

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from google.protobuf.message import DecodeError
 
 from libs.dataplane.naming import REPORTS_TOPIC
+from services.deployer.adapters.kafka_control import QUIET
 from services.deployer.model import JobName, ShardReports
 from services.deployer.reporting import ReportTable
 from sluice.dataplane.v1 import report_pb2
@@ -88,6 +89,7 @@ class KafkaReports:
         consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
+                "log_level": QUIET,
                 # Needed by the client, never used: partitions are assigned and nothing is committed.
                 "group.id": "sluice-deployer-reports",
                 "enable.auto.commit": False,

@@ -213,7 +213,8 @@ async def test_jobs_are_listed_page_by_page(api: Api) -> None:
     names = [f"jobs/j-{number}" for number in range(5)]
     for name in names:
         await api.apply(name=name)
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while True:
         page = await api.stub.ListJobs(pb.ListJobsRequest(page_size=2, page_token=token))
         found.extend(job.name for job in page.jobs)
@@ -230,7 +231,8 @@ async def test_a_watch_from_the_lists_revision_tells_every_state_in_order_withou
     watch = api.stub.WatchJobs(pb.WatchJobsRequest(start_revision=revision + 1, name=JOB))
     await api.apply(name="jobs/j-10")
     await api.apply()
-    states, progressed = [], False
+    states: list[job_pb2.JobState] = []
+    progressed = False
     async for response in watch:
         if not response.HasField("job_state_changed"):
             progressed = True

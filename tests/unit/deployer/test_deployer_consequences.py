@@ -1,9 +1,9 @@
 """What a change of a spec means: every field has its consequence."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor
 
 from services.deployer.consequences import CONSEQUENCES, Verdict, changed_paths, declared_path, plan
 from sluice.dataplane.v1 import job_spec_pb2
@@ -12,7 +12,7 @@ from tests.unit.deployer.conftest import spec_proto
 Change = Callable[[job_spec_pb2.JobSpec], None]
 
 
-def leaves(descriptor: Descriptor, prefix: str = "") -> Iterator[str]:
+def leaves(descriptor: Any, prefix: str = "") -> Iterator[str]:
     for field in descriptor.fields:
         path = f"{prefix}{field.name}"
         if path not in CONSEQUENCES and field.message_type is not None:
