@@ -7,18 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
 
 from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, Guid, guid_header
 from libs.codec.guid import guid
 from libs.codec.messages import decoded_schema
 from libs.codec.schema import canonical, prune
 from libs.codec.types import avro_schema_for
-from libs.dataplane.cluster import Cluster
+from libs.dataplane.cluster import Cluster, TopicMissingError
 from libs.dataplane.naming import CONTROL_TOPIC, REPORTS_TOPIC
 from libs.sql import compile_query
 from sluice.dataplane.v1 import job_spec_pb2
+from tests.support.waiting import eventually
 
 EVENT_SCHEMA = canonical(
     json.dumps(
@@ -123,13 +128,24 @@ def create_topics(
         error = future.exception(30)
         if error is not None and error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise error
+    cluster = Cluster(bootstrap_servers)
+    eventually(lambda: _has_leaders(cluster, [*topics, CONTROL_TOPIC]), what="every partition has a leader")
+
+
+def _has_leaders(cluster: Cluster, topics: Sequence[str]) -> bool:
+    try:
+        keys = [key for view in cluster.topics(topics) for key in view.partition_keys()]
+        cluster.offsets(keys, OffsetSpec.latest())
+    except (KafkaException, TopicMissingError):
+        return False
+    return True
 
 
 def produce_events(
     producer: Producer, topic: str, numbers: Sequence[int], partitions: int, schema: str = EVENT_SCHEMA
 ) -> None:
     """Events `number` = n, key = n mod 97, to partition n mod `partitions`."""
-    header = [schema_header(schema)]
+    header: list[tuple[str, str | bytes | None]] = [schema_header(schema)]
     for number in numbers:
         value = encode_event({"number": number, "action": "allow", "note": None}, schema)
         while True:

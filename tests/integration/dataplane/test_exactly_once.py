@@ -5,52 +5,23 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
 
 from deploy.local import LocalStack
 from sluice.dataplane.v1 import job_spec_pb2
-from tests.support.jobs import EVENT_SCHEMA, create_topics, end_offsets, job_spec, produce_events, read_topic
+from tests.support.jobs import EVENT_SCHEMA, create_topics, job_spec
 from tests.support.stack import local_stack
+from tests.support.stream import Input, assert_each_once_in_order, grows
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 8
-
-
-class Input:
-    """Produces without pause, about 4,000 events a second, until stopped."""
-
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True})
-        self._topic = topic
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.count = 0
-
-    def __enter__(self) -> "Input":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            produce_events(self._producer, self._topic, range(self.count, self.count + 400), PARTITIONS)
-            self.count += 400
-            self._stop.wait(0.1)
 
 
 class Shards:
@@ -87,49 +58,15 @@ def shards_of(folder: Path, job: str, spec: job_spec_pb2.JobSpec) -> Iterator[Sh
         shards.kill_all()
 
 
-def rows_of(bootstrap_servers: str, topic: str) -> list[tuple[int, int, int, int]]:
-    """(number, input partition, input offset, place in the output partition) in output order."""
-    found = []
-    for place, message in enumerate(read_topic(bootstrap_servers, topic)):
-        row = json.loads(message.value() or b"")
-        found.append((row["number"], row["p"], row["o"], place))
-    return found
-
-
-def assert_each_once_in_order(bootstrap_servers: str, topic: str, count: int) -> None:
-    rows = rows_of(bootstrap_servers, topic)
-    numbers = [number for number, *_ in rows]
-    assert len(numbers) == len(set(numbers)), f"{len(numbers) - len(set(numbers))} rows are there twice"
-    assert set(numbers) == set(range(count)), f"{count - len(set(numbers))} rows are missing"
-    by_key: dict[int, int] = {}
-    for number in numbers:
-        key = number % 97 * PARTITIONS + number % PARTITIONS
-        assert by_key.get(key, -1) < number, f"key {number % 97}: {number} came after {by_key[key]}"
-        by_key[key] = number
-
-
-def grows(bootstrap_servers: str, topic: str) -> None:
-    """Wait until commits add to the topic: offsets count markers too, so ask for more than one commit's worth."""
-    before = end_offsets(bootstrap_servers, topic)
-    eventually(lambda: end_offsets(bootstrap_servers, topic) > before + 100, 60, f"new rows in {topic}")
-
-
 def finish(bootstrap_servers: str, source: Input, topic: str) -> None:
-    source.stop()
-    eventually(
-        lambda: len(read_topic(bootstrap_servers, topic)) >= source.count,
-        90,
-        "the rest of the rows",
-        every_s=2,
-    )
-    assert_each_once_in_order(bootstrap_servers, topic, source.count)
+    assert_each_once_in_order(bootstrap_servers, topic, source, PARTITIONS)
 
 
 def test_killed_shards_neither_lose_nor_repeat_a_row(kafka: LocalStack, tmp_path: Path) -> None:
     bootstrap = kafka.kafka_bootstrap
     create_topics(bootstrap, {"kill-in": PARTITIONS, "kill-out": 4, "dead": 1})
     spec = job_spec(bootstrap, topics=["kill-in"], sink="kill-out", shards=2)
-    with Input(bootstrap, "kill-in") as source, shards_of(tmp_path, "jobs/kill", spec) as shards:
+    with Input(bootstrap, "kill-in", PARTITIONS) as source, shards_of(tmp_path, "jobs/kill", spec) as shards:
         running = [shards.start(1, shard) for shard in range(2)]
         for turn in range(4):
             grows(bootstrap, "kill-out")
@@ -145,7 +82,7 @@ def test_a_shard_that_hung_past_the_transaction_timeout_goes_on_where_the_group_
     bootstrap = kafka.kafka_bootstrap
     create_topics(bootstrap, {"hang-in": PARTITIONS, "hang-out": 4, "dead": 1})
     spec = job_spec(bootstrap, topics=["hang-in"], sink="hang-out", limits={"transaction_timeout_ms": 3000})
-    with Input(bootstrap, "hang-in") as source, shards_of(tmp_path, "jobs/hang", spec) as shards:
+    with Input(bootstrap, "hang-in", PARTITIONS) as source, shards_of(tmp_path, "jobs/hang", spec) as shards:
         process = shards.start(1)
         grows(bootstrap, "hang-out")
         process.send_signal(signal.SIGSTOP)
@@ -162,7 +99,7 @@ def test_a_takeover_ends_the_old_incarnation_and_a_restarted_old_one_does_no_har
     bootstrap = kafka.kafka_bootstrap
     create_topics(bootstrap, {"take-in": PARTITIONS, "take-out": 4, "dead": 1})
     spec = job_spec(bootstrap, topics=["take-in"], sink="take-out")
-    with Input(bootstrap, "take-in") as source, shards_of(tmp_path, "jobs/take", spec) as shards:
+    with Input(bootstrap, "take-in", PARTITIONS) as source, shards_of(tmp_path, "jobs/take", spec) as shards:
         old = shards.start(1)
         grows(bootstrap, "take-out")
         shards.start(2)
@@ -180,7 +117,10 @@ def test_a_hung_old_incarnation_that_awakes_during_a_takeover_writes_nothing(
     bootstrap = kafka.kafka_bootstrap
     create_topics(bootstrap, {"awake-in": PARTITIONS, "awake-out": 4, "dead": 1})
     spec = job_spec(bootstrap, topics=["awake-in"], sink="awake-out")
-    with Input(bootstrap, "awake-in") as source, shards_of(tmp_path, "jobs/awake", spec) as shards:
+    with (
+        Input(bootstrap, "awake-in", PARTITIONS) as source,
+        shards_of(tmp_path, "jobs/awake", spec) as shards,
+    ):
         old = shards.start(1)
         grows(bootstrap, "awake-out")
         old.send_signal(signal.SIGSTOP)
@@ -199,7 +139,10 @@ def test_a_killed_and_restarted_kafka_costs_no_row(tmp_path: Path) -> None:
         spec = job_spec(
             bootstrap, topics=["down-in"], sink="down-out", limits={"transaction_timeout_ms": 5000}
         )
-        with Input(bootstrap, "down-in") as source, shards_of(tmp_path, "jobs/down", spec) as shards:
+        with (
+            Input(bootstrap, "down-in", PARTITIONS) as source,
+            shards_of(tmp_path, "jobs/down", spec) as shards,
+        ):
             process = shards.start(1)
             grows(bootstrap, "down-out")
             stack.kill("kafka", signal.SIGKILL)
