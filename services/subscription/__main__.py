@@ -7,15 +7,18 @@ from libs.service_kit.background import BackgroundTask
 from libs.service_kit.client import open_channel
 from libs.service_kit.run import run
 from libs.service_kit.server import Servicer, Stopping, serve
+from libs.service_kit.trimming import Trimming
 from libs.store import RedisStore, connect, utc_now
 from services.subscription.adapters.grpc_world import GrpcWorld
 from services.subscription.commands import Commands
+from services.subscription.compiling import Compiler
 from services.subscription.events import SOURCES, Facts
-from services.subscription.loop import Reconciler
+from services.subscription.loop import Pace, Reconciler
 from services.subscription.model import SOURCE, JobDefaults
 from services.subscription.records import Subscriptions
 from services.subscription.servicer import SubscriptionServicer
 from services.subscription.settings import SubscriptionSettings
+from services.subscription.steps import Partitions, Steps
 from sluice.deployer.v1 import deployer_pb2
 from sluice.schema_registry.v1 import schema_registry_pb2
 from sluice.self_healing.v1 import self_healing_pb2
@@ -52,15 +55,13 @@ async def main(settings: SubscriptionSettings, stopping: Stopping) -> None:
         ]
         world = GrpcWorld(*channels)
         subscriptions = Subscriptions(store, utc_now)
+        compiler = Compiler(world, job_defaults(settings))
+        partitions = Partitions(settings.managed_topic_partitions, settings.dead_letter_partitions)
         loop = Reconciler(
-            subscriptions,
-            world,
-            managed_topic_partitions=settings.managed_topic_partitions,
-            dead_letter_partitions=settings.dead_letter_partitions,
-            resync_seconds=settings.resync_seconds,
+            subscriptions, Steps(subscriptions, world, compiler, partitions), Pace(settings.resync_seconds)
         )
-        commands = Commands(subscriptions, world, job_defaults(settings), loop.wake)
-        facts = Facts(subscriptions, commands, loop.wake)
+        commands = Commands(subscriptions, compiler, loop.wake)
+        facts = Facts(subscriptions, loop.wake)
         consumer = Consumer(
             RedisBus(redis), group=SOURCE, sources=SOURCES, handler=facts.handle, settings=ConsumerSettings()
         )
@@ -73,7 +74,11 @@ async def main(settings: SubscriptionSettings, stopping: Stopping) -> None:
                     SubscriptionServicer(subscriptions, commands),
                 )
             ],
-            background=[BackgroundTask("reconcile", loop.run), BackgroundTask("events", consumer.run)],
+            background=[
+                BackgroundTask("reconcile", loop.run),
+                BackgroundTask("events", consumer.run),
+                BackgroundTask("trim-events", Trimming(store).run),
+            ],
         )
 
 

@@ -13,25 +13,21 @@ from libs.service_kit.errors import (
     InvalidArgument,
     NotFound,
     PreconditionViolation,
-    invalid_field,
 )
-from libs.service_kit.errors import Unavailable as UnavailableError
 from libs.service_kit.etag import check_etag
 from libs.service_kit.resource_names import ResourcePattern
 from libs.service_kit.update_mask import apply_update_mask
 from libs.service_kit.validation import validate
 from libs.store import ABSENT, AtRevision, Conflict, Mutation, Mutations, Stored, etag_of
-from services.subscription.compile import compile_spec
+from services.subscription.compiling import Compiler
 from services.subscription.decide import is_deleting
-from services.subscription.model import CannotCompile, JobDefaults
-from services.subscription.ports import Unavailable, World
 from services.subscription.records import Record, Subscriptions, copy_of, set_spec, shown
-from sluice.dataplane.v1 import job_spec_pb2
 from sluice.subscription.v1 import subscription_pb2
 from sluice.subscription.v1 import subscription_service_pb2 as pb
 
 _RESOURCE = "sluice.dev/Subscription"
 _PATTERN = ResourcePattern("tenants/{tenant}/subscriptions/{subscription}")
+_ATTEMPTS = 20
 _JOB_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 Change = (
@@ -51,13 +47,10 @@ def new_job_name() -> str:
 class Commands:
     """The mutations of the API. `wake` tells the loop which subscription to look at."""
 
-    def __init__(
-        self, subscriptions: Subscriptions, world: World, defaults: JobDefaults, wake: Callable[[str], None]
-    ) -> None:
+    def __init__(self, subscriptions: Subscriptions, compiler: Compiler, wake: Callable[[str], None]) -> None:
         self._subscriptions = subscriptions
         self._mutations = Mutations(subscriptions.store, subscriptions.clock)
-        self._world = world
-        self._defaults = defaults
+        self._compiler = compiler
         self._wake = wake
 
     async def create(self, request: pb.CreateSubscriptionRequest) -> subscription_pb2.Subscription:
@@ -73,11 +66,16 @@ class Commands:
             record.subscription.job = new_job_name()
             record.subscription.generation = 1
             record.subscription.create_time.FromDatetime(self._subscriptions.clock())
-            set_spec(record, await self.compile(record.subscription))
+            set_spec(record, await self._compiler.accept(record.subscription))
+            record.compile_due = True
             writes, events = self._subscriptions.writing(record, ABSENT)
             return Mutation(writes, events, record.subscription)
 
-        return await self._run(request, name, decide, validate_only=request.validate_only)
+        response = await self._run(request, name, decide, validate_only=request.validate_only)
+        if request.validate_only:
+            for chosen_at_creation in ("uid", "job"):
+                response.ClearField(chosen_at_creation)
+        return response
 
     async def update(self, request: pb.UpdateSubscriptionRequest) -> subscription_pb2.Subscription:
         name = request.subscription.name
@@ -87,24 +85,20 @@ class Commands:
             before = await self._changeable(name, request.subscription.etag)
             after = copy_of(before.message)
             current = before.message.subscription
-            wished = apply_update_mask(
-                current, request.subscription, request.update_mask, field="subscription"
-            )
+            wished = _merged(current, request)
             if _wish(wished) == _wish(current):
                 return Mutation([], [], shown(before))
             after.subscription.CopyFrom(wished)
             after.subscription.ClearField("etag")
             after.subscription.generation += 1
-            set_spec(after, await self.compile(after.subscription))
+            set_spec(after, await self._compiler.accept(after.subscription))
+            after.compile_due = True
             writes, events = self._subscriptions.writing(after, AtRevision(before.revision))
             return Mutation(writes, events, after.subscription)
 
         return await self._run(request, name, decide, validate_only=request.validate_only)
 
     async def delete(self, request: pb.DeleteSubscriptionRequest) -> subscription_pb2.Subscription | None:
-        if request.allow_missing and await self._subscriptions.get(request.name) is None:
-            return None
-
         def end(record: Record) -> bool:
             if is_deleting(record):
                 return False
@@ -112,32 +106,18 @@ class Commands:
             record.problem, record.problem_is_final = "", False
             return True
 
-        return await self._change(request, end, may_be_deleting=True)
+        try:
+            return await self._change(request, end, may_be_deleting=True)
+        except NotFound:
+            if request.allow_missing:
+                return None
+            raise
 
     async def pause(self, request: pb.PauseSubscriptionRequest) -> subscription_pb2.Subscription:
         return await self._change(request, lambda record: _set_paused(record, True))
 
     async def resume(self, request: pb.ResumeSubscriptionRequest) -> subscription_pb2.Subscription:
         return await self._change(request, lambda record: _set_paused(record, False))
-
-    async def compile(self, subscription: subscription_pb2.Subscription) -> job_spec_pb2.JobSpec:
-        """Compile against the world as it is now. Raises InvalidArgument with every problem, or UNAVAILABLE."""
-        _, tenant, _, _ = subscription.name.split("/")
-        try:
-            surroundings = await self._world.surroundings(subscription.dataset, tenant)
-            spec = compile_spec(subscription, surroundings, self._defaults)
-            sink = subscription.sink.kafka_topic
-            if sink.topic and not await self._world.topic_exists(sink.cluster, sink.topic):
-                text = f"topic {sink.topic} does not exist on {sink.cluster}: create it, or use managed_topic"
-                raise invalid_field("subscription.sink.kafka_topic.topic", text, "SINK_TOPIC_MISSING")
-        except CannotCompile as error:
-            raise InvalidArgument(
-                [FieldViolation(p.field, p.description, p.reason) for p in error.problems],
-                reason=error.problems[0].reason,
-            ) from error
-        except Unavailable as error:
-            raise UnavailableError(str(error)) from error
-        return spec
 
     async def _changeable(self, name: str, etag: str, *, may_be_deleting: bool = False) -> Stored[Record]:
         before = await self._subscriptions.get(name)
@@ -186,24 +166,55 @@ class Commands:
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, Conflict) and error.expected != ABSENT
             ),
-            stop=tenacity.stop_after_attempt(5),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_random(0, 0.05),
             reraise=True,
         ):
             with attempt:
-                outcome = await self._mutations.run(
-                    request.request_id, request, subscription_pb2.Subscription, decide
-                )
+                response = await self._decide_and_commit(request, decide)
         self._wake(name)
-        response = outcome.response
-        response.etag = etag_of(outcome.revision) if not response.etag else response.etag
         return response
+
+    async def _decide_and_commit(
+        self, request: Change, decide: Callable[[], Awaitable[Mutation[subscription_pb2.Subscription]]]
+    ) -> subscription_pb2.Subscription:
+        if request.request_id:
+            outcome = await self._mutations.run(
+                request.request_id, request, subscription_pb2.Subscription, decide
+            )
+            response, revision = outcome.response, outcome.revision
+        else:
+            mutation = await decide()
+            response = mutation.response
+            if not mutation.writes:
+                return response
+            revision = (await self._subscriptions.store.commit(mutation.writes, mutation.events)).revision
+        # A response that changed nothing has the record's etag already.
+        response.etag = response.etag or etag_of(revision)
+        return response
+
+
+def _merged(
+    current: subscription_pb2.Subscription, request: pb.UpdateSubscriptionRequest
+) -> subscription_pb2.Subscription:
+    """The subscription after the update. What is fixed names what to do instead."""
+    try:
+        return apply_update_mask(current, request.subscription, request.update_mask, field="subscription")
+    except InvalidArgument as error:
+        if error.reason != "IMMUTABLE_FIELD" and all(v.reason != "IMMUTABLE_FIELD" for v in error.violations):
+            raise
+        instead = "create another subscription with it, and delete this one once that is active"
+        raise InvalidArgument(
+            [FieldViolation(v.field, f"{v.description}; or {instead}", v.reason) for v in error.violations],
+            reason="IMMUTABLE_FIELD",
+        ) from error
 
 
 def _set_paused(record: Record, paused: bool) -> bool:
     if record.subscription.paused == paused:
         return False
     record.subscription.paused = paused
+    record.problem, record.problem_is_final = "", False
     return True
 
 

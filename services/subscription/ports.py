@@ -8,11 +8,20 @@ from sluice.deployer.v1 import job_pb2
 
 
 class Unavailable(Exception):
-    """Another service, named by the text, does not answer now."""
+    """`service` does not answer now, or says that it cannot; the same call may succeed later."""
+
+    def __init__(self, service: str, detail: str = "") -> None:
+        super().__init__(f"{service}: {detail}" if detail else service)
+        self.service = service
 
 
 class Refused(Exception):
-    """Another service refuses for good what was asked; the text says why."""
+    """`service` refuses what was asked; `detail` says why, and until somebody acts it will again."""
+
+    def __init__(self, service: str, detail: str) -> None:
+        super().__init__(f"{service}: {detail}")
+        self.service = service
+        self.detail = detail
 
 
 class World(Protocol):
@@ -24,8 +33,14 @@ class World(Protocol):
     async def topic_exists(self, cluster: str, topic: str) -> bool:
         """Whether a tenant's own sink is there."""
 
+    async def dataset_in(self, cluster: str, topic: str) -> str:
+        """The dataset whose events the topic holds for any tenant; empty if it holds none."""
+
+    async def dataset_of(self, subject: str) -> str:
+        """The dataset whose events the registry subject describes; empty if it describes none."""
+
     async def ensure_topic(self, place: TopicPlace, partitions: int) -> None:
-        """Create a managed topic unless it exists."""
+        """Create a topic of Sluice's own unless it exists. Raises Refused."""
 
     async def register_output_schema(self, subject: str, schema: str, guid: str, *, managed: bool) -> None:
         """Register the schema of output rows. Raises Refused."""
@@ -36,4 +51,7 @@ class World(Protocol):
         """Raises Refused."""
 
     async def drain_job(self, job: str) -> job_pb2.Job | None:
-        """End a job for good; None when the deployer never heard of it."""
+        """End a job for good; None when the deployer never heard of it. Raises Refused."""
+
+    async def find_job(self, job: str) -> job_pb2.Job | None:
+        """The job as it is now; None when the deployer does not know it. Raises Refused."""

@@ -5,11 +5,22 @@ from collections.abc import Callable
 from datetime import datetime
 
 from libs.service_kit.tracing import current_traceparent
-from libs.store import Collection, Expectation, Store, Stored, StoredPage, Write, etag_of, new_event
-from services.subscription.compile import output_subject, spec_digest
+from libs.store import (
+    AtRevision,
+    Collection,
+    Expectation,
+    Store,
+    Stored,
+    StoredPage,
+    Write,
+    etag_of,
+    new_event,
+)
+from services.subscription.compile import spec_digest
 from services.subscription.decide import status_of
 from services.subscription.model import SOURCE
 from sluice.dataplane.v1 import job_spec_pb2
+from sluice.deployer.v1 import job_pb2
 from sluice.event.v1 import event_pb2
 from sluice.subscription.v1 import record_pb2, subscription_pb2
 
@@ -35,6 +46,16 @@ class Subscriptions:
 
     async def all(self, parent: str = "tenants/-") -> list[Stored[Record]]:
         return list((await self._records.list_all(within=within(parent))).items)
+
+    async def write(self, stored: Stored[Record], record: Record) -> None:
+        """Commit a changed record with its fact. Raises Conflict when it is not as it was read."""
+        writes, events = self.writing(record, AtRevision(stored.revision))
+        await self.store.commit(writes, events)
+
+    async def forget(self, stored: Stored[Record]) -> None:
+        """Commit that a record is gone. Raises Conflict when it is not as it was read."""
+        writes, events = self.forgetting(stored.message, AtRevision(stored.revision))
+        await self.store.commit(writes, events)
 
     def writing(self, record: Record, expect: Expectation) -> tuple[list[Write], list[event_pb2.Event]]:
         """The writes and events of a changed record; brings its status up to date first."""
@@ -78,9 +99,23 @@ def set_spec(record: Record, spec: job_spec_pb2.JobSpec) -> None:
     subscription.schema_guid = spec.source.schema_guid
     subscription.referenced_fields[:] = spec.source.referenced_fields
     subscription.spec_digest = spec_digest(spec)
-    if not output_subject(spec):
-        subscription.output_schema = ""
     record.problem, record.problem_is_final = "", False
+
+
+def job_view(job: job_pb2.Job, *, revision: int) -> record_pb2.JobView:
+    """What matters here of a job.
+
+    `revision` is that of the newest event seen of it: a view that came with an answer is newer than those, and
+    the events that are still to come end at the newest state whatever they say on the way.
+    """
+    return record_pb2.JobView(
+        revision=revision,
+        state=job.state,
+        state_reason=job.state_reason,
+        running_spec_digest=job.running_spec_digest,
+        hibernate=job.desire.hibernate,
+        reconciling=job.reconciling,
+    )
 
 
 def settle(record: Record, now: datetime) -> None:

@@ -27,7 +27,7 @@ from sluice.deployer.v1 import job_pb2 as sluice_dot_deployer_dot_v1_dot_job__pb
 from sluice.subscription.v1 import subscription_pb2 as sluice_dot_subscription_dot_v1_dot_subscription__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/subscription/v1/record.proto\x12\x16sluice.subscription.v1\x1a\"sluice/dataplane/v1/job_spec.proto\x1a\x1csluice/deployer/v1/job.proto\x1a)sluice/subscription/v1/subscription.proto\"\xb7\x02\n\x12SubscriptionRecord\x12:\n\x0csubscription\x18\x01 \x01(\x0b\x32$.sluice.subscription.v1.Subscription\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.sluice.dataplane.v1.JobSpec\x12\x17\n\x0fprepared_digest\x18\x03 \x01(\t\x12\x16\n\x0e\x61pplied_digest\x18\x04 \x01(\t\x12\x16\n\x0e\x61pplied_paused\x18\x05 \x01(\x08\x12\x17\n\x0f\x64rain_requested\x18\x06 \x01(\x08\x12,\n\x03job\x18\x07 \x01(\x0b\x32\x1f.sluice.subscription.v1.JobView\x12\x0f\n\x07problem\x18\x08 \x01(\t\x12\x18\n\x10problem_is_final\x18\t \x01(\x08\"\xa3\x01\n\x07JobView\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sluice.deployer.v1.JobState\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12\x1b\n\x13running_spec_digest\x18\x04 \x01(\t\x12\x11\n\thibernate\x18\x05 \x01(\x08\x12\x13\n\x0breconciling\x18\x06 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/subscription/v1/record.proto\x12\x16sluice.subscription.v1\x1a\"sluice/dataplane/v1/job_spec.proto\x1a\x1csluice/deployer/v1/job.proto\x1a)sluice/subscription/v1/subscription.proto\"\xee\x02\n\x12SubscriptionRecord\x12:\n\x0csubscription\x18\x01 \x01(\x0b\x32$.sluice.subscription.v1.Subscription\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.sluice.dataplane.v1.JobSpec\x12\x17\n\x0fprepared_digest\x18\x03 \x01(\t\x12\x32\n\x0c\x61pplied_spec\x18\x0b \x01(\x0b\x32\x1c.sluice.dataplane.v1.JobSpec\x12\x16\n\x0e\x61pplied_paused\x18\x05 \x01(\x08\x12\x17\n\x0f\x64rain_requested\x18\x06 \x01(\x08\x12,\n\x03job\x18\x07 \x01(\x0b\x32\x1f.sluice.subscription.v1.JobView\x12\x0f\n\x07problem\x18\x08 \x01(\t\x12\x18\n\x10problem_is_final\x18\t \x01(\x08\x12\x13\n\x0b\x63ompile_due\x18\n \x01(\x08J\x04\x08\x04\x10\x05\"\xa3\x01\n\x07JobView\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sluice.deployer.v1.JobState\x12\x14\n\x0cstate_reason\x18\x03 \x01(\t\x12\x1b\n\x13running_spec_digest\x18\x04 \x01(\t\x12\x11\n\thibernate\x18\x05 \x01(\x08\x12\x13\n\x0breconciling\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.subscription.v1.reco
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SUBSCRIPTIONRECORD']._serialized_start=173
-  _globals['_SUBSCRIPTIONRECORD']._serialized_end=484
-  _globals['_JOBVIEW']._serialized_start=487
-  _globals['_JOBVIEW']._serialized_end=650
+  _globals['_SUBSCRIPTIONRECORD']._serialized_end=539
+  _globals['_JOBVIEW']._serialized_start=542
+  _globals['_JOBVIEW']._serialized_end=705
 # @@protoc_insertion_point(module_scope)

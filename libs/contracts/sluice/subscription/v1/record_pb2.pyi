@@ -9,26 +9,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SubscriptionRecord(_message.Message):
-    __slots__ = ("subscription", "spec", "prepared_digest", "applied_digest", "applied_paused", "drain_requested", "job", "problem", "problem_is_final")
+    __slots__ = ("subscription", "spec", "prepared_digest", "applied_spec", "applied_paused", "drain_requested", "job", "problem", "problem_is_final", "compile_due")
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     PREPARED_DIGEST_FIELD_NUMBER: _ClassVar[int]
-    APPLIED_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_SPEC_FIELD_NUMBER: _ClassVar[int]
     APPLIED_PAUSED_FIELD_NUMBER: _ClassVar[int]
     DRAIN_REQUESTED_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    COMPILE_DUE_FIELD_NUMBER: _ClassVar[int]
     subscription: _subscription_pb2.Subscription
     spec: _job_spec_pb2.JobSpec
     prepared_digest: str
-    applied_digest: str
+    applied_spec: _job_spec_pb2.JobSpec
     applied_paused: bool
     drain_requested: bool
     job: JobView
     problem: str
     problem_is_final: bool
-    def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ..., spec: _Optional[_Union[_job_spec_pb2.JobSpec, _Mapping]] = ..., prepared_digest: _Optional[str] = ..., applied_digest: _Optional[str] = ..., applied_paused: _Optional[bool] = ..., drain_requested: _Optional[bool] = ..., job: _Optional[_Union[JobView, _Mapping]] = ..., problem: _Optional[str] = ..., problem_is_final: _Optional[bool] = ...) -> None: ...
+    compile_due: bool
+    def __init__(self, subscription: _Optional[_Union[_subscription_pb2.Subscription, _Mapping]] = ..., spec: _Optional[_Union[_job_spec_pb2.JobSpec, _Mapping]] = ..., prepared_digest: _Optional[str] = ..., applied_spec: _Optional[_Union[_job_spec_pb2.JobSpec, _Mapping]] = ..., applied_paused: _Optional[bool] = ..., drain_requested: _Optional[bool] = ..., job: _Optional[_Union[JobView, _Mapping]] = ..., problem: _Optional[str] = ..., problem_is_final: _Optional[bool] = ..., compile_due: _Optional[bool] = ...) -> None: ...
 
 class JobView(_message.Message):
     __slots__ = ("revision", "state", "state_reason", "running_spec_digest", "hibernate", "reconciling")
