@@ -4,12 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from libs.codec.framing import VALUE_SCHEMA_ID_HEADER, FramingError, Guid, SchemaRef, parse_framing
-from libs.dataplane.batches import DeadLetter, InputMessage, SchemaGroup
+from libs.dataplane.batches import DeadLetter, Header, InputMessage, SchemaGroup
 from libs.dataplane.positions import PartitionKey
 from libs.dataplane.schemas import Known, Pending, Unknown, WriterSchemas
-
-# The longest prefix that names a schema: 0x01 and a GUID.
-_PREFIX_BYTES = 17
 
 
 @dataclass(slots=True)
@@ -30,7 +27,7 @@ class Grouping:
 
 
 class MessageGrouper:
-    """Remembers how recent schema ids look on the wire, so that a message costs one dictionary look-up."""
+    """Knows the writer schemas and the ends of partitions that the client has told."""
 
     def __init__(self, schemas: WriterSchemas) -> None:
         self._schemas = schemas
@@ -41,68 +38,84 @@ class MessageGrouper:
         self._ends[key] = position
 
     def group(self, messages: Iterable[InputMessage], positions: Mapping[PartitionKey, int]) -> Grouping:
-        """Group the messages of the partitions in `positions`; others' (just unassigned) are dropped."""
+        """Group the messages of the partitions in `positions`; others' (just unassigned) are dropped.
+
+        Messages come in runs of one partition, and mostly with the same headers: what is known of the run and of the
+        headers is kept in locals, for this loop is the data path's only one in Python over all messages.
+        """
         grouping = Grouping()
+        kept, following = grouping.messages, grouping.next_positions
         groups: dict[tuple[str, int], SchemaGroup] = {}
-        partitions: dict[tuple[str, int], PartitionKey | None] = {}
-        current: dict[tuple[bool, bytes], tuple[SchemaRef, int, Known | Unknown | Pending]] = {}
+        topic: str | None = None
+        partition = -1
+        key: PartitionKey | None = None
+        position = next_position = size = 0
+        seen: list[Header] | None = None
+        found = _NOTHING
         for message in messages:
-            place = (message.topic(), message.partition())
-            key = partitions.get(place)
+            if message.partition() != partition or message.topic() != topic:
+                if key is not None:
+                    following[key] = next_position
+                topic, partition = message.topic(), message.partition()
+                key = PartitionKey(topic, partition)
+                if key not in positions or key in grouping.held_back:
+                    key = None
+                else:
+                    position = positions[key]
+                    next_position = following.get(key, position)
             if key is None:
-                if place in partitions:
-                    continue
-                found = PartitionKey(*place)
-                key = partitions[place] = found if found in positions else None
-                if key is None:
-                    continue
-                grouping.next_positions[key] = positions[key]
-            if key in grouping.held_back or message.offset() < positions[key]:
                 continue
-            value = message.value() or b""
-            ordinal = len(grouping.messages)
-            header = _schema_header(message)
-            wire = (
-                header
-                if header is not None
-                else (value[:5] if value[:1] == b"\x00" else value[:_PREFIX_BYTES])
-            )
-            known = current.get((header is None, wire))
-            if known is None:
-                try:
-                    framing = parse_framing(header, value)
-                except FramingError as error:
-                    self._dead(grouping, message, "MISSING_SCHEMA_ID", str(error))
-                    grouping.next_positions[key] = message.offset() + 1
-                    continue
-                answer = self._schemas.get(framing.schema)
-                known = current[header is None, wire] = (framing.schema, framing.skip, answer)
-                if isinstance(framing.schema, Guid):
-                    grouping.schema_guids.add(str(framing.schema.value))
-            ref, skip, answer = known
-            if isinstance(answer, Pending):
-                grouping.held_back[key] = ref
+            offset = message.offset()
+            if offset < position:
                 continue
-            if isinstance(answer, Unknown):
-                self._dead(
-                    grouping, message, "UNKNOWN_WRITER_SCHEMA", f"the registry has no schema {ref.value}"
-                )
+            headers, value = message.headers(), message.value() or b""
+            if headers is None or headers != seen:
+                found = self._identify(headers, value, groups, grouping)
+                seen = headers
+            if found.pending is not None:
+                grouping.held_back[key] = found.pending
+                following[key] = next_position
+                key = None
+                continue
+            if found.ordinals is None:
+                grouping.dead_letters.append(DeadLetter(len(kept), found.reason, found.detail))
             else:
-                group = groups.get((answer.definition, skip))
-                if group is None:
-                    group = groups[answer.definition, skip] = SchemaGroup(answer.definition, skip, [])
-                group.ordinals.append(ordinal)
-                grouping.messages.append(message)
-                grouping.bytes += len(value)
-            grouping.next_positions[key] = message.offset() + 1
-        grouping.groups = list(groups.values())
+                found.ordinals.append(len(kept))
+            kept.append(message)
+            size += len(value)
+            next_position = offset + 1
+        if key is not None:
+            following[key] = next_position
+        grouping.bytes = size
+        grouping.groups = [group for group in groups.values() if group.ordinals]
         self._apply_ends(grouping, positions)
         return grouping
 
-    def _dead(self, grouping: Grouping, message: InputMessage, reason: str, detail: str) -> None:
-        grouping.dead_letters.append(DeadLetter(len(grouping.messages), reason, detail))
-        grouping.messages.append(message)
-        grouping.bytes += len(message.value() or b"")
+    def _identify(
+        self,
+        headers: list[Header] | None,
+        value: bytes,
+        groups: dict[tuple[str, int], SchemaGroup],
+        grouping: Grouping,
+    ) -> "_Found":
+        """What becomes of a message with these headers, or, where they name no schema, of this very message."""
+        try:
+            framing = parse_framing(_schema_header(headers), value)
+        except FramingError as error:
+            return _Found(reason="MISSING_SCHEMA_ID", detail=str(error))
+        ref = framing.schema
+        if isinstance(ref, Guid):
+            grouping.schema_guids.add(str(ref.value))
+        match self._schemas.get(ref):
+            case Pending():
+                return _Found(pending=ref)
+            case Unknown():
+                return _Found(
+                    reason="UNKNOWN_WRITER_SCHEMA", detail=f"the registry has no schema {ref.value}"
+                )
+            case Known(definition):
+                fresh = SchemaGroup(definition, framing.skip, [])
+                return _Found(ordinals=groups.setdefault((definition, framing.skip), fresh).ordinals)
 
     def _apply_ends(self, grouping: Grouping, positions: Mapping[PartitionKey, int]) -> None:
         for key, end in self._ends.items():
@@ -112,9 +125,22 @@ class MessageGrouper:
         self._ends.clear()
 
 
-def _schema_header(message: InputMessage) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a message goes: to a group, to the dead letters, or nowhere until its schema is known."""
+
+    ordinals: list[int] | None = None
+    pending: SchemaRef | None = None
+    reason: str = ""
+    detail: str = ""
+
+
+_NOTHING = _Found()
+
+
+def _schema_header(headers: list[Header] | None) -> bytes | None:
     """The last `__value_schema_id` header, as Kafka's clients take it."""
-    for name, content in reversed(message.headers() or ()):
+    for name, content in reversed(headers or ()):
         if name == VALUE_SCHEMA_ID_HEADER:
             return content if isinstance(content, bytes) else b""
     return None

@@ -1,6 +1,5 @@
 """The unbounded splittable DoFn that reads one shard and never returns until it is told to (docs/adr/0006)."""
 
-import gc
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -9,7 +8,7 @@ from apache_beam.transforms.core import RestrictionProvider
 
 from libs.dataplane.batches import MessageBatch, ShardIdentity
 from libs.dataplane.placement import shard_in
-from libs.dataplane.sessions import close_session, open_session
+from libs.dataplane.sessions import close_session, open_session, tune_garbage_collector
 from sluice.dataplane.v1 import job_spec_pb2
 
 # The restriction says only "running" or "stopped": every turn of the loop claims one number of this range.
@@ -54,9 +53,7 @@ class ReadShard(beam.DoFn):
         self._spec = spec
 
     def setup(self) -> None:
-        # Batches make many short-lived objects and no cycles: collecting them often only costs.
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 20)
+        tune_garbage_collector()
 
     @beam.DoFn.unbounded_per_element()
     def process(
