@@ -107,6 +107,8 @@ class WatchHub:
         self._watchers += 1
         if self._tail is None:
             self._window, self._window_start, self._next = [], place, place
+            # close() left the old one set, for those who still waited; waiting for it would never yield again.
+            self._advanced = asyncio.Event()
             self._tail = asyncio.create_task(self._follow(), name="store-watch-tail")
 
     def _leave(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from types import FrameType
 
 import pytest
 
@@ -125,6 +127,36 @@ async def test_a_watch_from_a_revision_the_store_never_had_must_list_again(backe
     await change(store, "a")
     with pytest.raises(Compacted):
         await anext(store.watch(3))
+
+
+@contextlib.contextmanager
+def failing_when_the_event_loop_starves(seconds: float) -> Iterator[None]:
+    """A starved loop fires no timeout of its own; a signal ends it."""
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        raise AssertionError("a watch kept the event loop to itself")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+async def test_a_watch_after_the_last_one_ended_waits_without_keeping_the_event_loop(
+    backend: Backend,
+) -> None:
+    store = backend.store()
+    await change(store, "a")
+    with failing_when_the_event_loop_starves(20):
+        for revision in (1, 2):
+            async with contextlib.aclosing(store.watch(revision, progress_interval_seconds=60)) as changes:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        async for _ in changes:
+                            pass
 
 
 async def test_closing_the_store_ends_its_watches(backend: Backend) -> None:
