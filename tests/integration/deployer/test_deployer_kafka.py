@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import tenacity
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource, ConfigSource
 
 from libs.dataplane.naming import CONTROL_TOPIC, REPORTS_TOPIC, control_partition, transactional_id
 from libs.store import utc_now
