@@ -128,7 +128,8 @@ def _status_of_job(record: record_pb2.SubscriptionRecord) -> Status:
             )
             return Status(provisioning, text, True)
         case job_pb2.JOB_STATE_BACKOFF:
-            return Status(subscription_pb2.SUBSCRIPTION_STATE_DEGRADED, job.state_reason, True)
+            text = job.state_reason or "the job failed and is started again"
+            return Status(subscription_pb2.SUBSCRIPTION_STATE_DEGRADED, text, True)
         case job_pb2.JOB_STATE_UNSPECIFIED:
             return Status(provisioning, "the job is about to start", True)
         case state:

@@ -89,7 +89,7 @@ class Reconciler:
                 known = await self._subscriptions.all()
                 _measure(known, len(self._timers))
                 for stored in known:
-                    if stored.name in self._timers:
+                    if stored.name in self._timers or stored.name in self._busy:
                         continue
                     if waits_for_job(stored.message):
                         self._overdue.add(stored.name)
@@ -158,21 +158,24 @@ class Reconciler:
                 self._overdue.discard(name)
                 return
             step = next_step(stored.message)
+            overdue = name in self._overdue and waits_for_job(stored.message)
+            self._overdue.discard(name)
+            if step is Step.NOTHING and not stored.message.problem and not overdue:
+                return
             began, outcome = time.perf_counter(), "error"
             try:
-                if step is Step.NOTHING:
-                    if name not in self._overdue or not waits_for_job(stored.message):
-                        return
-                    self._overdue.discard(name)
+                if step is not Step.NOTHING:
+                    await self._steps.take(step, stored)
+                elif overdue:
                     await self._steps.look(stored)
                 else:
-                    await self._steps.take(step, stored)
+                    await self._tell(stored, "", is_final=False)
                 outcome = "done"
             except Conflict:
                 outcome = "conflict"
             except (Refused, CannotCompile) as refusal:
                 outcome = "refused"
-                # A tenant who deletes can do no more than that: the drain is tried again like an outage.
+                # A tenant who deletes can do no more than that.
                 await self._tell(stored, str(refusal), is_final=not is_deleting(stored.message))
                 raise
             except Unavailable as error:

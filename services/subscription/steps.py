@@ -55,11 +55,9 @@ class Steps:
                 record.prepared_digest = spec_digest(record.spec)
             case Step.HALT:
                 await self._apply(record, record.applied_spec)
-                # What else is wrong stays wrong.
-                record.problem, record.problem_is_final = (
-                    stored.message.problem,
-                    stored.message.problem_is_final,
-                )
+                if stored.message.problem_is_final:
+                    # It is of another step, and still there.
+                    record.problem, record.problem_is_final = stored.message.problem, True
             case Step.APPLY:
                 await self._apply(record, record.spec)
             case Step.DRAIN:

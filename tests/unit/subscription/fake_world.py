@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from services.subscription.compile import spec_digest
 from services.subscription.model import CannotCompile, Problem, Surroundings, TopicPlace
@@ -10,6 +11,7 @@ from sluice.dataplane.v1 import job_spec_pb2
 from sluice.deployer.v1 import job_pb2
 from tests.support.jobs import EVENT_SCHEMA
 
+T = TypeVar("T")
 GUID = "7d0f7a54-0000-4000-8000-000000000001"
 
 
@@ -46,41 +48,41 @@ class FakeWorld:
         return self.calls.count(method)
 
     async def surroundings(self, dataset: str, tenant: str) -> Surroundings:
-        self._begin("surroundings")
+        self.begin("surroundings")
         if dataset not in self.datasets:
             raise CannotCompile(
                 Problem("subscription.dataset", f"there is no dataset {dataset}", "UNKNOWN_DATASET")
             )
         if self.bound is not None and tenant not in self.bound:
             raise CannotCompile(Problem("subscription.dataset", "not bound", "DATASET_NOT_BOUND"))
-        return self._end(self.datasets[dataset])
+        return self.end(self.datasets[dataset])
 
     async def topic_exists(self, cluster: str, topic: str) -> bool:
-        self._begin("topic_exists")
-        return self._end(topic in self.own_topics)
+        self.begin("topic_exists")
+        return self.end(topic in self.own_topics)
 
     async def dataset_in(self, cluster: str, topic: str) -> str:
-        self._begin("dataset_in")
-        return self._end(self.own_topics.get(topic, ""))
+        self.begin("dataset_in")
+        return self.end(self.own_topics.get(topic, ""))
 
     async def dataset_of(self, subject: str) -> str:
-        self._begin("dataset_of")
-        return self._end(self.subjects.get(subject, ""))
+        self.begin("dataset_of")
+        return self.end(self.subjects.get(subject, ""))
 
     async def ensure_topic(self, place: TopicPlace, partitions: int) -> None:
-        self._begin("ensure_topic")
+        self.begin("ensure_topic")
         self.topics[place.topic] = partitions
-        self._end(None)
+        self.end(None)
 
     async def register_output_schema(self, subject: str, schema: str, guid: str, *, managed: bool) -> None:
-        self._begin("register_output_schema")
+        self.begin("register_output_schema")
         self.schemas.add((subject, guid, managed))
-        self._end(None)
+        self.end(None)
 
     async def apply_job(
         self, job: str, spec: job_spec_pb2.JobSpec, *, paused: bool, reason: str
     ) -> job_pb2.Job:
-        self._begin("apply_job")
+        self.begin("apply_job")
         known = self.jobs.get(job)
         if known is not None and known.state in (job_pb2.JOB_STATE_DRAINED, job_pb2.JOB_STATE_CANCELLED):
             raise Refused("deployer", "the job ended for good")
@@ -91,21 +93,21 @@ class FakeWorld:
             known = job_pb2.Job(name=job, spec=spec, state=state, running_spec_digest=running)
             known.desire.pause = paused
             self.jobs[job] = known
-        return self._end(known)
+        return self.end(known)
 
     async def drain_job(self, job: str) -> job_pb2.Job | None:
-        self._begin("drain_job")
+        self.begin("drain_job")
         known = self.jobs.get(job)
         if known is not None and not known.desire.drain:
             known.desire.drain = True
             self.generations[job] += 1
             if known.state == job_pb2.JOB_STATE_PENDING:
                 known.state = job_pb2.JOB_STATE_DRAINED
-        return self._end(known)
+        return self.end(known)
 
     async def find_job(self, job: str) -> job_pb2.Job | None:
-        self._begin("find_job")
-        return self._end(self.jobs.get(job))
+        self.begin("find_job")
+        return self.end(self.jobs.get(job))
 
     def settle(self, job: str) -> job_pb2.Job:
         """The runner does what the job is told: runs, stops or drains."""
@@ -128,13 +130,13 @@ class FakeWorld:
     def back(self) -> None:
         self.fail.clear()
 
-    def _begin(self, method: str) -> None:
+    def begin(self, method: str) -> None:
         self.calls.append(method)
         if method in self.fail:
             raise self.fail[method]
         self._strike(after=False)
 
-    def _end(self, answer):  # type: ignore[no-untyped-def]  # hands through whatever the method answers
+    def end(self, answer: T) -> T:
         self._strike(after=True)
         return answer
 

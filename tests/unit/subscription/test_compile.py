@@ -20,7 +20,9 @@ from tests.unit.subscription.fake_world import GUID, place
 from tests.unit.subscription.subscriptions import AVRO, DEFAULTS, HERE, JSON, NAME, compiled, wish
 
 
-def refused(subscription: subscription_pb2.Subscription, here: Surroundings = HERE) -> list[tuple[str, str, str]]:
+def refused(
+    subscription: subscription_pb2.Subscription, here: Surroundings = HERE
+) -> list[tuple[str, str, str]]:
     with pytest.raises(CannotCompile) as error:
         compiled(subscription, here)
     return [(problem.field, problem.reason, problem.description) for problem in error.value.problems]
@@ -110,7 +112,10 @@ RECURSIVE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type
         ({"type": "array", "items": "null"}, "odd: items without any bytes"),
         ({"type": "array", "items": ["int", "long"]}, "odd[]: a union is supported only"),
         ({"type": "map", "values": ["int", "long"]}, "odd{}: a union is supported only"),
-        ({"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"}, "odd: the logical type duration"),
+        (
+            {"type": "fixed", "name": "D", "size": 12, "logicalType": "duration"},
+            "odd: the logical type duration",
+        ),
         ({"type": "bytes", "logicalType": "big-decimal"}, "odd: the logical type big-decimal"),
         ({"type": "bytes", "logicalType": "decimal", "precision": 80}, "at most 76"),
         ({"type": "int", "logicalType": "timestamp-millis"}, "annotates long, not int"),
