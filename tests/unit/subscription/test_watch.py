@@ -1,7 +1,7 @@
 """WatchSubscriptions: nothing is missed between list and watch, and a gap is never hidden."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.unit.subscription.subscriptions import NAME
 STATE = subscription_pb2.SubscriptionState
 
 
-async def changes(api: Api, parent: str, start: int) -> AsyncIterator[pb.WatchSubscriptionsResponse]:
+async def changes(api: Api, parent: str, start: int) -> AsyncGenerator[pb.WatchSubscriptionsResponse, None]:
     """The changes from `start` on, without progress notifications; TimeoutError when none comes."""
     request = pb.WatchSubscriptionsRequest(parent=parent, start_revision=start)
     stream = api.stub.WatchSubscriptions(request)
@@ -55,7 +55,7 @@ async def test_list_then_watch_misses_nothing_and_repeats_nothing(api: Api, pare
 async def test_a_watch_without_a_start_tells_of_what_comes_of_its_tenant_alone(api: Api) -> None:
     await api.create("s0")
     watch = changes(api, "tenants/acme", 0)
-    first = asyncio.create_task(anext(watch))
+    first = asyncio.ensure_future(anext(watch))
     # The watch is on when a change made after it arrives; one made before it is answered must not.
     while not first.done():
         await api.create(f"t{len(await api.service.subscriptions.all())}", tenant="globex")
