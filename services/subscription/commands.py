@@ -103,6 +103,7 @@ class Commands:
             if is_deleting(record):
                 return False
             record.subscription.state = subscription_pb2.SUBSCRIPTION_STATE_DELETING
+            record.subscription.state_time.FromDatetime(self._subscriptions.clock())
             record.problem, record.problem_is_final = "", False
             return True
 

@@ -120,7 +120,10 @@ class Reconciler:
             await self.reconcile(name)
         except (Unavailable, StoreUnavailable) as error:
             delay = self._failed(name, self._pace.longest_retry_seconds)
-            _log.warning("subscription waits", subscription=name, reason=str(error), retry_seconds=delay)
+            cause = error.cause if isinstance(error, Unavailable) else ""
+            _log.warning(
+                "subscription waits", subscription=name, reason=str(error), cause=cause, retry_seconds=delay
+            )
         except (Refused, CannotCompile) as error:
             delay = self._pace.refused_retry_seconds
             self._failures.pop(name, None)

@@ -8,11 +8,15 @@ from sluice.deployer.v1 import job_pb2
 
 
 class Unavailable(Exception):
-    """`service` does not answer now, or says that it cannot; the same call may succeed later."""
+    """`service` does not answer now, or says that it cannot; the same call may succeed later.
 
-    def __init__(self, service: str, detail: str = "") -> None:
-        super().__init__(f"{service}: {detail}" if detail else service)
+    `detail` may be shown to tenants; `cause`, with addresses and the like, goes into the log only.
+    """
+
+    def __init__(self, service: str, detail: str = "no answer", cause: str = "") -> None:
+        super().__init__(f"{service}: {detail}")
         self.service = service
+        self.cause = cause
 
 
 class Refused(Exception):

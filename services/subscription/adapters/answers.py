@@ -40,4 +40,6 @@ async def answering(service: str) -> AsyncIterator[None]:
         remote = remote_error(error)
         if remote.code in _VERDICTS:
             raise RemoteRefusal(service, remote.message, remote.code) from error
-        raise Unavailable(service, f"{remote.code.name} {remote.message}".strip()) from error
+        # What carries a reason was said by a service of ours, for others to read; the rest is gRPC's own.
+        detail = remote.message if remote.reason else "no answer"
+        raise Unavailable(service, detail, f"{remote.code.name} {remote.message}") from error

@@ -303,9 +303,11 @@ async def test_pause_and_resume_say_what_is_the_case(api: Api) -> None:
 async def test_a_subscription_that_is_being_deleted_can_only_be_read_and_deleted(api: Api) -> None:
     await api.create()
     await api.service.converge()
+    active = await api.get(NAME)
     request = pb.DeleteSubscriptionRequest(name=NAME, request_id=str(uuid.uuid4()))
     first = (await api.stub.DeleteSubscription(request)).subscription
     assert first.state == STATE.SUBSCRIPTION_STATE_DELETING
+    assert first.state_time.ToDatetime() > active.state_time.ToDatetime()
     for call in (
         api.stub.UpdateSubscription(update(sql="SELECT number FROM events")),
         api.stub.PauseSubscription(pb.PauseSubscriptionRequest(name=NAME)),
