@@ -25,16 +25,18 @@ REFUSALS = {
 def failure(
     code: grpc.StatusCode, details: str, trailers: grpc.aio.Metadata | None = None
 ) -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailers or grpc.aio.Metadata(), details)
+    return grpc.aio.AioRpcError(
+        code, grpc.aio.Metadata(), trailers or grpc.aio.Metadata(), details, debug_error_string=""
+    )
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
 async def test_a_verdict_is_a_refusal_and_anything_else_may_go_away(code: grpc.StatusCode) -> None:
-    expected = RemoteRefusal if code in REFUSALS else Unavailable
+    expected: type[RemoteRefusal | Unavailable] = RemoteRefusal if code in REFUSALS else Unavailable
     with pytest.raises(expected) as error:
         async with answering("deployer"):
             raise failure(code, "said so")
-    assert error.value.service == "deployer"
+    assert isinstance(error.value, RemoteRefusal | Unavailable) and error.value.service == "deployer"
     if isinstance(error.value, RemoteRefusal):
         assert error.value.not_found == (code is grpc.StatusCode.NOT_FOUND)
         assert str(error.value) == "deployer: said so"

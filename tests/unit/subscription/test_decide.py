@@ -160,7 +160,7 @@ def test_a_replacement_says_that_the_old_job_still_runs() -> None:
     assert "the old one runs" in status.reason
 
 
-def _every_record() -> Iterator[Record]:
+def every_record() -> Iterator[Record]:
     digests = ("", spec_digest(FIRST), spec_digest(SECOND))
     specs = (None, FIRST, SECOND)
     flags = (False, True)
@@ -199,9 +199,9 @@ def _outcome(made: Record, step: Step) -> bool:
     return True
 
 
-def test_from_every_record_a_few_steps_lead_to_nothing_left_to_do() -> None:
+def test_fromevery_record_a_few_steps_lead_to_nothing_left_to_do() -> None:
     seen = 0
-    for made in _every_record():
+    for made in every_record():
         seen += 1
         taken = []
         while (step := next_step(made)) is not Step.NOTHING:
@@ -216,7 +216,7 @@ def test_from_every_record_a_few_steps_lead_to_nothing_left_to_do() -> None:
 
 
 def test_nothing_is_applied_that_was_not_prepared_unless_it_ran_before() -> None:
-    for made in _every_record():
+    for made in every_record():
         step = next_step(made)
         if step is Step.APPLY and made.prepared_digest != spec_digest(made.spec):
             assert spec_digest(made.applied_spec) == spec_digest(made.spec)
@@ -228,7 +228,7 @@ def test_nothing_is_applied_that_was_not_prepared_unless_it_ran_before() -> None
 def test_what_is_settled_needs_no_step_and_what_needs_one_is_not_called_settled(
     problem: str, final: bool
 ) -> None:
-    for made in _every_record():
+    for made in every_record():
         made.problem, made.problem_is_final = problem, final
         status = status_of(made)
         made.subscription.reconciling = status.reconciling
