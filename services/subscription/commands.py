@@ -202,7 +202,7 @@ def _merged(
     try:
         return apply_update_mask(current, request.subscription, request.update_mask, field="subscription")
     except InvalidArgument as error:
-        if error.reason != "IMMUTABLE_FIELD" and all(v.reason != "IMMUTABLE_FIELD" for v in error.violations):
+        if all(violation.reason != "IMMUTABLE_FIELD" for violation in error.violations):
             raise
         instead = "create another subscription with it, and delete this one once that is active"
         raise InvalidArgument(

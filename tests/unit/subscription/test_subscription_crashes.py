@@ -69,7 +69,7 @@ async def test_struck_at_any_call_it_converges_with_each_effect_once(
     compilations = [number for number, call in enumerate(calls) if call == "surroundings"]
     struck = 0
     for number in range(len(calls)):
-        # The tenant's own compilations answer the tenant, who repeats the call: test_api has those.
+        # The tenant's own compilations answer the tenant, who repeats the call.
         if number == 0 or (number in compilations and calls[number + 1 : number + 2] != ["commit"]):
             continue
         service = Service(FakeWorld(strike=(number, after, error)))

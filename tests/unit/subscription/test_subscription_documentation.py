@@ -10,7 +10,7 @@ from services.subscription.decide import Step, is_deleting, job_ended, next_step
 from services.subscription.records import Record
 from sluice.deployer.v1 import job_pb2
 from sluice.subscription.v1 import subscription_pb2
-from tests.unit.subscription.test_decide import every_record
+from tests.unit.subscription.test_subscription_decide import every_record
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "subscription.md"
 
