@@ -1,13 +1,24 @@
 """What travels between the stages of a job. Batches never leave the process: the stages are fused (see pipeline.py)."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
 from libs.dataplane.positions import PartitionKey
 
 Header = tuple[str, bytes | None]
+
+# The closed list of docs/dead-letters.md.
+DeadLetterReason = Literal[
+    "UNDECODABLE",
+    "MISSING_SCHEMA_ID",
+    "UNKNOWN_WRITER_SCHEMA",
+    "INCOMPATIBLE_WRITER_SCHEMA",
+    "ROW_ERROR",
+    "OUTPUT_TOO_LARGE",
+    "OUTPUT_REFUSED",
+]
 
 
 class InputMessage(Protocol):
@@ -24,6 +35,10 @@ class InputMessage(Protocol):
 
 class NotFusedError(RuntimeError):
     """The runner put the stages of a job into different processes; the exactly-once protocol does not hold there."""
+
+
+class StaleBatchError(RuntimeError):
+    """A batch comes from a session that another one has replaced in this process; it must not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class DeadLetter:
     """A message that cannot be processed. `ordinal` counts in the batch's messages."""
 
     ordinal: int
-    reason: str
+    reason: DeadLetterReason
     detail: str
 
 
@@ -64,9 +79,10 @@ class SchemaGroup:
 
 @dataclass(slots=True)
 class MessageBatch:
-    """Messages as read, in the order of consumption, grouped by writer schema."""
+    """Messages as read, in the order of consumption, grouped by writer schema. `reader` is the session that read it."""
 
     identity: ShardIdentity
+    reader: str
     messages: list[InputMessage]
     groups: list[SchemaGroup]
     ranges: list[PositionRange]

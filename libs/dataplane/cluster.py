@@ -1,8 +1,18 @@
 """What a shard asks of a Kafka cluster besides reading and writing: topic ids, offsets, limits."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
     AdminClient,
     ConfigResource,
@@ -12,10 +22,32 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 from libs.dataplane.positions import PartitionKey, TopicView
 
 _TIMEOUT_S = 10.0
+# The client ends a request by its own timeout; a future that is later than that is a bug of the client's.
+_FUTURE_TIMEOUT_S = _TIMEOUT_S + 5.0
+
+_UNBOUNDED = 2**63 - 1
+
+_Answer = TypeVar("_Answer")
 
 
 class TopicMissingError(RuntimeError):
-    """An input topic does not exist."""
+    """A topic does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicLimits:
+    """What the brokers take into a topic.
+
+    max_bytes: `max.message.bytes`, of a batch of records as a whole.
+    needs_key: a compacted topic refuses records without a key.
+    oldest_ms, newest_ms: how far a record's timestamp may be before and after the broker's clock.
+    """
+
+    topic: str
+    max_bytes: int
+    needs_key: bool = False
+    oldest_ms: int = _UNBOUNDED
+    newest_ms: int = _UNBOUNDED
 
 
 class Cluster:
@@ -30,10 +62,9 @@ class Cluster:
         views = []
         for name, future in futures.items():
             try:
-                description = future.result(_TIMEOUT_S)
+                description = _answer(future)
             except KafkaException as error:
-                if error.args[0].name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
-                    raise TopicMissingError(f"topic {name} does not exist") from error
+                _raise_if_missing(error, name)
                 raise
             views.append(TopicView(name, str(description.topic_id), len(description.partitions)))
         return sorted(views, key=lambda view: view.topic)
@@ -47,13 +78,28 @@ class Cluster:
             request, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT_S
         )
         return {
-            PartitionKey(tp.topic, tp.partition): future.result(_TIMEOUT_S).offset
-            for tp, future in futures.items()
+            PartitionKey(tp.topic, tp.partition): _answer(future).offset for tp, future in futures.items()
         }
 
-    def message_max_bytes(self, topic: str) -> int:
-        """The topic's `max.message.bytes`."""
-        return int(self._config("topic", topic)["max.message.bytes"])
+    def topic_limits(self, topic: str) -> TopicLimits:
+        """What the brokers take into a topic. Raises TopicMissingError."""
+        try:
+            config = self._config("topic", topic)
+        except KafkaException as error:
+            _raise_if_missing(error, topic)
+            raise
+        by_producer = config["message.timestamp.type"] == "CreateTime"
+        return TopicLimits(
+            topic=topic,
+            max_bytes=int(config["max.message.bytes"]),
+            needs_key="compact" in config["cleanup.policy"],
+            oldest_ms=int(config.get("message.timestamp.before.max.ms", _UNBOUNDED))
+            if by_producer
+            else _UNBOUNDED,
+            newest_ms=int(config.get("message.timestamp.after.max.ms", _UNBOUNDED))
+            if by_producer
+            else _UNBOUNDED,
+        )
 
     def offsets_retention_s(self) -> float:
         """How long the brokers keep the offset of a partition after its last commit."""
@@ -69,4 +115,16 @@ class Cluster:
         (future,) = self._admin.describe_configs(
             [ConfigResource(kind, name)], request_timeout=_TIMEOUT_S
         ).values()
-        return {key: entry.value for key, entry in future.result(_TIMEOUT_S).items()}
+        return {key: entry.value for key, entry in _answer(future).items()}
+
+
+def _answer(future: "Future[_Answer]") -> _Answer:
+    try:
+        return future.result(_FUTURE_TIMEOUT_S)
+    except FutureTimeoutError as error:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer from the client")) from error
+
+
+def _raise_if_missing(error: KafkaException, topic: str) -> None:
+    if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+        raise TopicMissingError(f"topic {topic} does not exist") from error

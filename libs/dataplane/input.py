@@ -19,6 +19,14 @@ from libs.dataplane.schemas import Pending, WriterSchemas
 from sluice.dataplane.v1 import job_spec_pb2
 
 _RETRY_S = 1.0
+_TOPIC_GONE = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 # A new writer schema is usually known within milliseconds; only a longer wait is worth a report.
 _QUIET_WAIT_S = 2.0
 
@@ -50,6 +58,11 @@ class ShardInput:
         self._waiting_since: float | None = None
         self._retry_at: dict[PartitionKey, float] = {}
         self._control_at: TopicPartition | None = None
+        self._control_read = False
+        self._find_control_at = 0.0
+        self._fresh = False
+        # True when the client's errors mean that a topic may have been deleted, or deleted and created again.
+        self.in_doubt = False
         group = consumer_group(identity.job)
         self._consumer = Consumer(
             {
@@ -63,7 +76,9 @@ class ShardInput:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "fetch.queue.backoff.ms": 2,
+                # What one poll can hold at most, about: it takes what was fetched, however large the messages.
                 "queued.max.messages.kbytes": 65_536,
+                "receive.message.max.bytes": 1_000_000_000,
                 "allow.auto.create.topics": False,
             }
         )
@@ -94,8 +109,15 @@ class ShardInput:
         return found
 
     def read_from(self, positions: Mapping[PartitionKey, int]) -> None:
-        """Read just these partitions, from these offsets; forgets what was fetched before."""
+        """Read just these partitions, from these offsets; forgets what was fetched before, unless it still fits.
+
+        Called before a claim as well, so that the first records are there when it is done.
+        """
+        self.in_doubt = False
+        if self._fresh and positions == self._positions:
+            return
         self._positions = dict(positions)
+        self._fresh = True
         self._waiting.clear()
         self._retry_at.clear()
         self._assign()
@@ -117,6 +139,9 @@ class ShardInput:
     def poll(self) -> MessageBatch | None:
         """The next batch, or None when nothing came within the batch's wait."""
         started = time.perf_counter()
+        self._fresh = False
+        if self._mend_control():
+            self._assign()
         polled = self._consumer.consume(self._limits.batch_rows, self._limits.batch_wait_ms / 1000)
         grouping = self._grouper.group(self._sort_out(polled), self._positions)
         ranges = [
@@ -134,12 +159,21 @@ class ShardInput:
         self._reporter.writer_schema_guids |= grouping.schema_guids
         if not ranges:
             return None
-        return MessageBatch(self._identity, grouping.messages, grouping.groups, ranges, grouping.dead_letters)
+        return MessageBatch(
+            self._identity,
+            self._reporter.worker,
+            grouping.messages,
+            grouping.groups,
+            ranges,
+            grouping.dead_letters,
+        )
 
     def listen(self, seconds: float) -> None:
         """Wait, hearing only the control record."""
-        self._positions = {}
-        self._assign()
+        self._fresh = False
+        if self._positions or self._mend_control():
+            self._positions = {}
+            self._assign()
         self._sort_out(self._consumer.consume(1000, seconds))
 
     def _sort_out(self, polled: list[Message]) -> list[InputMessage]:
@@ -158,24 +192,29 @@ class ShardInput:
 
     def _client_event(self, event: InputMessage, error: KafkaError) -> None:
         code = error.code()
-        if event.topic() == CONTROL_TOPIC or code not in (
-            KafkaError._PARTITION_EOF,
-            KafkaError._AUTO_OFFSET_RESET,
-        ):
-            if code != KafkaError._PARTITION_EOF:
-                self._reporter.error("KAFKA_UNAVAILABLE", f"{error.name()}: {error.str()}")
-            return
-        key = PartitionKey(event.topic(), event.partition())
-        if key not in self._positions:
-            return
+        is_control = event.topic() == CONTROL_TOPIC
         if code == KafkaError._PARTITION_EOF:
-            self._grouper.end_of_partition(key, event.offset())
+            key = PartitionKey(event.topic(), event.partition())
+            if is_control:
+                self._control_read = True
+            elif key in self._positions:
+                self._grouper.end_of_partition(key, event.offset())
+        elif is_control and code == KafkaError._AUTO_OFFSET_RESET:
+            # The topic was made anew, or compaction passed the shard by: read it from its start again.
+            self._control_at = None
+        elif code == KafkaError._AUTO_OFFSET_RESET:
+            key = PartitionKey(event.topic(), event.partition())
+            if key in self._positions:
+                self._out_of_range(key)
         else:
-            self._out_of_range(key)
+            self.in_doubt = self.in_doubt or (code in _TOPIC_GONE and not is_control)
+            self._reporter.error("KAFKA_UNAVAILABLE", f"{error.name()}: {error.str()}")
 
     def _out_of_range(self, key: PartitionKey) -> None:
         """The position is not in the partition any more: count what retention took, or refuse to guess."""
         position = self._positions[key]
+        # It may be another topic of the same name, whose offsets mean nothing: the session looks before it commits.
+        self.in_doubt = True
         try:
             earliest = self._cluster.offsets([key], OffsetSpec.earliest())[key]
         except KafkaException as error:
@@ -203,6 +242,7 @@ class ShardInput:
     def _hold_back(self, grouping: Grouping) -> None:
         """Leave out partitions whose next message has a writer schema not known yet, and take back those that have."""
         now = time.monotonic()
+        self._schemas.tend()
         known = [key for key, ref in self._waiting.items() if not isinstance(self._schemas.get(ref), Pending)]
         due = [key for key, when in self._retry_at.items() if now >= when]
         for key in known:
@@ -214,15 +254,20 @@ class ShardInput:
             self._assign()
         if not self._waiting:
             self._waiting_since = None
-            if grouping.messages and not self._retry_at:
-                self._reporter.well()
+            if grouping.messages:
+                self.report_health()
             return
         self._waiting_since = self._waiting_since or now
         if now - self._waiting_since >= _QUIET_WAIT_S:
             self._report_waiting()
 
+    def report_health(self) -> None:
+        """Kafka answers: unless a partition waits for something, whatever stalled the shard is over."""
+        if not self._waiting and not self._retry_at:
+            self._reporter.well()
+
     def _report_waiting(self) -> None:
-        names = ", ".join(sorted(map(str, self._waiting)))
+        names = ", ".join(map(str, sorted(self._waiting)[:10]))
         for ref in set(self._waiting.values()):
             answer = self._schemas.get(ref)
             if isinstance(answer, Pending) and answer.unavailable:
@@ -248,28 +293,27 @@ class ShardInput:
 
     # ---- control -------------------------------------------------------------------------------------------
 
-    def read_control_to_end(self) -> None:
-        """Learn what the deployer said so far; waits until Kafka answers."""
-        while self._control_at is None:
-            try:
-                self._control_at = self._find_control()
-            except KafkaException as error:
-                self._reporter.error("KAFKA_UNAVAILABLE", str(error.args[0]))
-            if self._control_at is None:
-                self._reporter.tick()
-                time.sleep(_RETRY_S)
-        self._assign()
-        at_end = False
-        while not at_end:
-            for message in self._consumer.consume(1000, 1.0):
-                problem = message.error()
-                if problem is None:
-                    self._hear(cast(InputMessage, message))
-                elif problem.code() == KafkaError._PARTITION_EOF:
-                    at_end = True
-                else:
-                    self._client_event(cast(InputMessage, message), problem)
-            self._reporter.tick()
+    def control_is_read(self) -> bool:
+        """Learn a little more of what the deployer said so far; True once there is no more. Waits up to a second."""
+        if self._mend_control():
+            self._assign()
+        if self._control_at is None:
+            time.sleep(_RETRY_S)
+            return False
+        self._sort_out(self._consumer.consume(1000, 1.0))
+        return self._control_read
+
+    def _mend_control(self) -> bool:
+        """Find the control partition when it is not known, trying once a second; True when it has been found now."""
+        now = time.monotonic()
+        if self._control_at is not None or now < self._find_control_at:
+            return False
+        self._find_control_at = now + _RETRY_S
+        try:
+            self._control_at = self._find_control()
+        except KafkaException as error:
+            self._reporter.error("KAFKA_UNAVAILABLE", str(error.args[0]))
+        return self._control_at is not None
 
     def _find_control(self) -> TopicPartition | None:
         count = self._cluster.partition_count(CONTROL_TOPIC)
@@ -281,6 +325,6 @@ class ShardInput:
         return TopicPartition(tp.topic, tp.partition, max(earliest, 0))
 
     def _hear(self, message: InputMessage) -> None:
-        assert self._control_at is not None
-        self._control_at.offset = message.offset() + 1
+        if self._control_at is not None:
+            self._control_at.offset = message.offset() + 1
         self.control.receive(message)

@@ -10,6 +10,7 @@ from libs.dataplane.batches import MessageBatch, OutputBatch, RowBatch
 from libs.dataplane.coder import InProcessCoder
 from libs.dataplane.placement import salts
 from libs.dataplane.reader import ReadShard
+from libs.dataplane.session import check_single_cluster
 from libs.dataplane.sessions import find_session
 from libs.dataplane.stages import DecodeStage, EncodeStage, QueryStage, timed
 from sluice.dataplane.v1 import job_spec_pb2
@@ -70,7 +71,11 @@ class WriteShard(beam.DoFn):
 
 
 def build(job: str, incarnation: int, spec: job_spec_pb2.JobSpec, options: PipelineOptions) -> beam.Pipeline:
-    """The pipeline of one incarnation. Transform names are fixed: they name the job's stages on every runner."""
+    """The pipeline of one incarnation. Transform names are fixed: they name the job's stages on every runner.
+
+    Raises ValueError for a spec that needs two clusters.
+    """
+    check_single_cluster(spec)
     for batch_type in (MessageBatch, RowBatch, OutputBatch):
         registry.register_coder(batch_type, InProcessCoder)
     data = spec.SerializeToString(deterministic=True)

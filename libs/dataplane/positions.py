@@ -1,7 +1,8 @@
 """Which shard owns a partition, and from which offset it goes on: pure decisions (docs/adr/0002-exactly-once.md).
 
 The job's consumer group is the only memory of a stateless job. Every committed offset carries, in its metadata, the
-incarnation that committed it and the id of the topic it counts in.
+incarnation that committed it, the attempt (which start of the shard within the incarnation), and the id of the topic
+it counts in.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-_METADATA = re.compile(r"^sluice/1 i=(\d+) t=(\S*)$")
+_METADATA = re.compile(r"sluice/1 i=(\d{1,18}) (?:a=(\d{1,18}) )?t=(\S*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +32,7 @@ class Committed:
     offset: int
     incarnation: int
     topic_id: str
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,17 @@ class TopicView:
         return [PartitionKey(self.topic, partition) for partition in range(self.partitions)]
 
 
-def encode_metadata(incarnation: int, topic_id: str) -> str:
+def encode_metadata(incarnation: int, attempt: int, topic_id: str) -> str:
     """The offset metadata of a commit."""
-    return f"sluice/1 i={incarnation} t={topic_id}"
+    return f"sluice/1 i={incarnation} a={attempt} t={topic_id}"
 
 
 def parse_metadata(offset: int, metadata: str | None) -> Committed:
     """A committed position; metadata of other origin (an operator's tool) counts as incarnation 0 of any topic."""
-    match = _METADATA.match(metadata or "")
+    match = _METADATA.fullmatch(metadata or "")
     if match is None:
         return Committed(offset, incarnation=0, topic_id="")
-    return Committed(offset, incarnation=int(match[1]), topic_id=match[2])
+    return Committed(offset, incarnation=int(match[1]), topic_id=match[3], attempt=int(match[2] or 0))
 
 
 def shard_of(topic_id: str, partition: int, shards: int) -> int:
@@ -83,19 +85,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimPlan:
-    """What a shard does before its first read. Exactly one of the four is the case, in this order of precedence.
+    """What a shard does before its first read. Exactly one of the five is the case, in this order of precedence.
 
     superseded_by: a newer incarnation owns the partitions; stop for good.
+    replaced: the runner started this shard once more, later; this start of it stops for good.
     lost: partitions whose recorded offsets are gone; nothing may be read.
     waiting: shard 0 has not resolved the start position yet.
-    claims: commit these (own ones, and at the very first start everybody's), then read the `own` ones.
+    claims: commit these as `attempt` (own ones, and at the very first start everybody's), then read the `own` ones.
     """
 
     superseded_by: int | None = None
+    replaced: bool = False
     lost: tuple[PartitionKey, ...] = ()
     waiting: bool = False
     claims: tuple[Claim, ...] = ()
     own: frozenset[PartitionKey] = field(default_factory=frozenset)
+    attempt: int = 0
 
 
 def plan_claim(
@@ -103,12 +108,15 @@ def plan_claim(
     shard: int,
     shards: int,
     incarnation: int,
+    attempt: int | None,
     topics: Sequence[TopicView],
     committed: Mapping[PartitionKey, Committed],
     known: Mapping[str, int],
 ) -> ClaimPlan:
     """Decide how a shard takes its partitions.
 
+    `attempt` is the one that this start of the shard claimed as before, None when it has not claimed yet: then it takes
+    the number after the last one, so that of two processes that a runner made run the same shard the later one stays.
     `known` maps a topic id to the number of its partitions whose positions were reported as committed. The start
     position is resolved once, by shard 0 and for all partitions in one transaction; the rest starts at earliest.
     """
@@ -119,13 +127,24 @@ def plan_claim(
     newest = max((committed[key].incarnation for key in (own or everything) if key in committed), default=0)
     if newest > incarnation:
         return ClaimPlan(superseded_by=newest, own=own)
+    last = max(
+        (
+            committed[key].attempt
+            for key in own
+            if key in committed and committed[key].incarnation == incarnation
+        ),
+        default=0,
+    )
+    if attempt is not None and last > attempt:
+        return ClaimPlan(replaced=True, own=own)
+    attempt = last + 1 if attempt is None else attempt
 
     begun = bool(known) or any(key in committed for key in everything)
     if not begun:
         if shard != 0:
             return ClaimPlan(waiting=True, own=own)
         claims = tuple(Claim(key, ids[key.topic], Origin.START_POSITION) for key in everything)
-        return ClaimPlan(claims=claims, own=own)
+        return ClaimPlan(claims=claims, own=own, attempt=attempt)
 
     claimed: list[Claim] = []
     lost: list[PartitionKey] = []
@@ -140,4 +159,4 @@ def plan_claim(
             claimed.append(Claim(key, topic_id, Origin.EARLIEST))
     if lost:
         return ClaimPlan(lost=tuple(lost), own=own)
-    return ClaimPlan(claims=tuple(claimed), own=own)
+    return ClaimPlan(claims=tuple(claimed), own=own, attempt=attempt)

@@ -67,6 +67,8 @@ class ReadShard(beam.DoFn):
         try:
             for batch in session.batches():
                 if not tracker.try_claim(turn):
+                    # A checkpoint: this batch is read again later, what is written stays.
+                    session.settle()
                     return
                 turn += 1
                 if batch is not None:

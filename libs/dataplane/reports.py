@@ -14,6 +14,8 @@ from sluice.dataplane.v1 import control_pb2, report_pb2
 
 _log = structlog.get_logger()
 REPORT_INTERVAL_S = 2.0
+# Errors that come and go are told no faster than this; phases always at once.
+_ERROR_INTERVAL_S = 0.5
 
 Phase = report_pb2.ShardPhase
 
@@ -70,8 +72,9 @@ class ShardReporter:
     """Sends a report at every change of phase or error, and every two seconds otherwise."""
 
     def __init__(self, identity: ShardIdentity, worker: str, sender: ReportSender) -> None:
+        self.worker = worker
         self._identity = identity
-        self._worker = worker
+        self._sent_at = -_ERROR_INTERVAL_S
         self._sender = sender
         self._phase: report_pb2.ShardPhase = Phase.SHARD_PHASE_CLAIMING
         self._error = report_pb2.ShardError()
@@ -94,22 +97,34 @@ class ShardReporter:
         is_new = self._error.reason != reason
         if is_new:
             self._error.since.GetCurrentTime()
-            _log.warning("shard stalls", reason=reason, message=message, **self._labels())
         self._error.reason, self._error.message = reason, message[:2000]
-        if is_new:
-            self._send()
+        if is_new and self._send_soon():
+            _log.warning("shard stalls", reason=reason, message=message, **self._labels())
 
     def well(self) -> None:
         """Whatever stalled the shard is over."""
         if self._error.reason:
-            _log.info("shard goes on", after=self._error.reason, **self._labels())
-            self._error = report_pb2.ShardError()
-            self._send()
+            after, self._error = self._error.reason, report_pb2.ShardError()
+            if self._send_soon():
+                _log.info("shard goes on", after=after, **self._labels())
 
     def tick(self) -> None:
         """Send the periodic report when it is due."""
-        if time.monotonic() >= self._next_at:
+        if self.due():
             self._send()
+
+    def due(self) -> bool:
+        """True when the next `tick` sends a report."""
+        return time.monotonic() >= self._next_at
+
+    def _send_soon(self) -> bool:
+        """Send now, or, when there was a report just now, with the next one. True when sent."""
+        ready_at = self._sent_at + _ERROR_INTERVAL_S
+        if time.monotonic() < ready_at:
+            self._next_at = min(self._next_at, ready_at)
+            return False
+        self._send()
+        return True
 
     def _labels(self) -> dict[str, object]:
         return {
@@ -119,14 +134,15 @@ class ShardReporter:
         }
 
     def _send(self, *, flush: bool = False) -> None:
-        self._next_at = time.monotonic() + REPORT_INTERVAL_S
+        self._sent_at = time.monotonic()
+        self._next_at = self._sent_at + REPORT_INTERVAL_S
         counters = self.counters
         stages = {stage: int(seconds * 1000) for stage, seconds in counters.stage_seconds.items()}
         report = report_pb2.ShardReport(
             job=self._identity.job,
             incarnation=self._identity.incarnation,
             shard=self._identity.shard,
-            worker=self._worker,
+            worker=self.worker,
             phase=self._phase,
             events_in=counters.events_in,
             events_out=counters.events_out,

@@ -8,58 +8,29 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from uuid import UUID
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # re-exported without __all__
 
 from libs.codec.framing import Guid
-from libs.dataplane.batches import MessageBatch, OutputBatch, ShardIdentity
-from libs.dataplane.cluster import Cluster, TopicMissingError
+from libs.dataplane.batches import MessageBatch, OutputBatch, ShardIdentity, StaleBatchError
+from libs.dataplane.claiming import Claimer, End, Ended, NotYet
+from libs.dataplane.cluster import Cluster
 from libs.dataplane.input import ShardInput
 from libs.dataplane.messages import OutputWriter
-from libs.dataplane.naming import consumer_group, transactional_id
-from libs.dataplane.positions import (
-    ClaimPlan,
-    Origin,
-    PartitionKey,
-    TopicView,
-    encode_metadata,
-    plan_claim,
-    shard_of,
-)
+from libs.dataplane.pacing import DAY_S, Backoff, CommitPace, refresh_interval_s
+from libs.dataplane.positions import PartitionKey, TopicView, shard_of
 from libs.dataplane.reports import Counters, Phase, ShardReporter
 from libs.dataplane.schemas import WriterSchemas
 from libs.dataplane.transactions import TransactionalProducer, TransactionLost
 from sluice.dataplane.v1 import control_pb2, job_spec_pb2
 
 DISCOVERY_INTERVAL_S = 10.0
-# Commits may take this share of the time: it stretches the interval between them under load.
-COMMIT_SHARE = 0.05
-_DAY_S = 86_400.0
 _RETRY_S = 1.0
-
-
-class End(Enum):
-    """Why a session ended for good."""
-
-    STOPPED = auto()
-    SUPERSEDED = auto()
-
-
-class _Ended(Exception):
-    def __init__(self, end: End) -> None:
-        super().__init__(end.name)
-        self.end = end
-
-
-class _NotYet(Exception):
-    """Claiming cannot go on now; `reason` is reported and the claim tried again."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+# Waiting for shard 0 is ordinary at the start, and over within a moment.
+_SOON_S = 0.2
+_PHASE_OF_END = {End.STOPPED: Phase.SHARD_PHASE_STOPPED, End.SUPERSEDED: Phase.SHARD_PHASE_SUPERSEDED}
 
 
 @dataclass(slots=True)
@@ -73,7 +44,7 @@ class _Uncommitted:
 
 
 class ShardSession:
-    """Claims, reads, commits and gives up, as one shard."""
+    """Claims, reads, commits and gives up, as one shard. Raises ValueError for a spec that needs two clusters."""
 
     def __init__(
         self,
@@ -81,19 +52,19 @@ class ShardSession:
         spec: job_spec_pb2.JobSpec,
         reporter: ShardReporter,
         schemas: WriterSchemas,
+        discovery_interval_s: float = DISCOVERY_INTERVAL_S,
     ) -> None:
+        check_single_cluster(spec)
         self.identity = identity
-        self._spec = spec
-        self._limits = spec.limits
+        self._shards = spec.shards
         self._reporter = reporter
         self._schemas = schemas
-        self._bootstrap = spec.source.topics[0].bootstrap_servers
-        self._topics = sorted({topic.topic for topic in spec.source.topics})
-        self._cluster = Cluster(self._bootstrap)
+        self._discovery_interval_s = discovery_interval_s
+        self._cluster = Cluster(spec.source.topics[0].bootstrap_servers)
         self._input = ShardInput(identity, spec, self._cluster, schemas, reporter)
         self._writer = OutputWriter(identity.job, spec)
+        self._claimer = Claimer(identity, spec, self._cluster, self._input, self._writer, self._heartbeat)
         self._producer: TransactionalProducer | None = None
-        self._topic_ids: dict[str, str] = {}
         # Per partition: the position after what the open transaction holds, and the one last committed.
         self._written: dict[PartitionKey, int] = {}
         self._committed: dict[PartitionKey, int] = {}
@@ -101,9 +72,11 @@ class ShardSession:
         self._lost: str | None = None
         self._replaced = False
         self._closed = False
-        self._refresh_interval_s = _DAY_S
-        self._refresh_at = self._discover_at = self._commit_at = 0.0
-        self._commit_interval_s = self._limits.commit_interval_min_ms / 1000
+        self._refresh_interval_s = DAY_S
+        self._refresh_at = self._discover_at = self._doubt_at = 0.0
+        limits = spec.limits
+        self._pace = CommitPace(limits.commit_interval_min_ms / 1000, limits.commit_interval_max_ms / 1000)
+        self._backoff = Backoff()
         # Most messages were written with the schema that the job was compiled against: ask for it while claiming.
         schemas.get(Guid(UUID(spec.source.schema_guid)))
 
@@ -119,7 +92,9 @@ class ShardSession:
         reporter = self._reporter
         try:
             reporter.phase(Phase.SHARD_PHASE_CLAIMING)
-            self._input.read_control_to_end()
+            while not self._input.control_is_read():
+                self._heartbeat()
+                yield None
             while True:
                 yield from self._claim()
                 reporter.phase(Phase.SHARD_PHASE_RUNNING)
@@ -128,13 +103,21 @@ class ShardSession:
                 except TransactionLost as lost:
                     reporter.error("TRANSACTION_LOST", str(lost))
                     reporter.phase(Phase.SHARD_PHASE_CLAIMING)
-        except _Ended as ended:
+                self._drop_producer()
+                yield from self._wait(self._backoff.lost(time.monotonic()))
+        except Ended as ended:
             self.close()
-            stopped = ended.end is End.STOPPED
-            reporter.phase(Phase.SHARD_PHASE_STOPPED if stopped else Phase.SHARD_PHASE_SUPERSEDED)
+            # A replaced session is silent: the one that replaced it speaks for the shard.
+            if ended.end in _PHASE_OF_END:
+                reporter.phase(_PHASE_OF_END[ended.end])
 
     def write(self, batch: OutputBatch) -> None:
-        """Add a batch's rows and dead letters to the open transaction. A broken one is noticed by the reader."""
+        """Add a batch's rows and dead letters to the open transaction. A broken one is noticed by the reader.
+
+        Raises StaleBatchError for a batch of a session that this one replaced.
+        """
+        if batch.source.reader != self._reporter.worker:
+            raise StaleBatchError(f"a batch of {self.identity} was read by a session that is replaced")
         if self._lost is not None or self._producer is None:
             return
         for span in batch.source.ranges:
@@ -144,8 +127,8 @@ class ShardSession:
                 )
                 return
         try:
-            written = self._writer.write(batch, self._producer)
-        except TransactionLost as lost:
+            written = self._writer.write(batch, self._producer, int(time.time() * 1000))
+        except (TransactionLost, Ended) as lost:
             self._lost = str(lost)
             return
         open_now = self._uncommitted
@@ -155,6 +138,12 @@ class ShardSession:
         open_now.dead_letters += written.dead_letters
         for span in batch.source.ranges:
             self._written[span.key] = span.next
+
+    def settle(self) -> None:
+        """Commit what is written, as far as possible, before the caller closes the session and resumes it later."""
+        if self._producer is not None and self._lost is None and not self._closed:
+            with contextlib.suppress(TransactionLost, Ended):
+                self._commit()
 
     def close(self) -> None:
         """Abort what is open and release the clients. May be called twice."""
@@ -166,111 +155,55 @@ class ShardSession:
         self._schemas.close()
 
     def replace(self) -> None:
-        """Another session of the same shard starts in this process: end at the next occasion."""
+        """Another session of the same shard starts in this process: end at the next occasion. From any thread."""
         self._replaced = True
 
     # ---- claiming ------------------------------------------------------------------------------------------
 
     def _claim(self) -> Iterator[None]:
-        """Fence, read the positions, decide, and commit the claim; again until it succeeds."""
+        """Claim; again until it succeeds."""
         while True:
             self._end_if_told(commit=False)
             pause = _RETRY_S
             try:
-                if self._claim_once():
-                    self._reporter.well()
-                    return
-                pause = 0.2
+                self._claim_once()
+                self._reporter.well()
+                return
             except TransactionLost as lost:
                 self._reporter.error("CLAIM_FAILED", str(lost))
+                pause = max(_RETRY_S, self._backoff.lost(time.monotonic()))
             except KafkaException as error:
                 self._reporter.error("KAFKA_UNAVAILABLE", str(error.args[0]))
-            except _NotYet as wait:
-                self._reporter.error(wait.reason, str(wait))
-            self._input.listen(pause)
-            self._reporter.tick()
+            except NotYet as wait:
+                if wait.reason:
+                    self._reporter.error(wait.reason, str(wait))
+                else:
+                    pause = _SOON_S
+            yield from self._wait(pause)
+
+    def _wait(self, seconds: float) -> Iterator[None]:
+        """Let time pass, hearing the deployer."""
+        until = time.monotonic() + seconds
+        while (remaining := until - time.monotonic()) > 0:
+            self._input.listen(min(remaining, _RETRY_S))
+            self._heartbeat()
+            self._end_if_told(commit=False)
             yield None
 
-    def _claim_once(self) -> bool:
-        self._drop_producer()
-        views = self._describe()
-        # Asked once before anything is fenced: a superseded shard must not disturb its successor.
-        if self._plan(views).waiting:
-            return False
-        limit = self._writer.learn_limits(self._cluster)
-        self._producer = TransactionalProducer(
-            bootstrap_servers=self._bootstrap,
-            transactional_id=transactional_id(self.identity.job, self.identity.shard),
-            transaction_timeout_ms=self._limits.transaction_timeout_ms,
-            message_max_bytes=limit,
-            heartbeat=self._reporter.tick,
-        )
-        plan = self._plan(views)
-        positions = self._resolve(plan)
-        self._topic_ids = {view.topic: view.topic_id for view in views}
-        self._producer.commit(
-            [self._position(claim.key, positions[claim.key]) for claim in plan.claims],
-            self._input.group_metadata(),
-        )
-        own = {key: positions[key] for key in plan.own}
-        self._written, self._committed = dict(own), dict(own)
+    def _claim_once(self) -> None:
+        claimed = self._claimer.claim()
+        self._producer = claimed.producer
+        self._written, self._committed = dict(claimed.positions), dict(claimed.positions)
         self._uncommitted = _Uncommitted()
         self._lost = None
-        self._input.read_from(own)
-        self._note_topics(views)
+        self._note_topics(claimed.topics)
         with contextlib.suppress(KafkaException):
-            self._refresh_interval_s = min(_DAY_S, self._cluster.offsets_retention_s() / 4)
+            self._refresh_interval_s = refresh_interval_s(self._cluster.offsets_retention_s())
         now = time.monotonic()
         self._refresh_at = now + self._refresh_interval_s
-        self._discover_at = now + DISCOVERY_INTERVAL_S
-        self._commit_at = now + self._commit_interval_s
-        return True
-
-    def _describe(self) -> list[TopicView]:
-        try:
-            return self._cluster.topics(self._topics)
-        except TopicMissingError as missing:
-            raise _NotYet("INPUT_TOPIC_MISSING", str(missing)) from missing
-
-    def _plan(self, views: Sequence[TopicView]) -> ClaimPlan:
-        plan = plan_claim(
-            shard=self.identity.shard,
-            shards=self._spec.shards,
-            incarnation=self.identity.incarnation,
-            topics=views,
-            committed=self._input.committed([key for view in views for key in view.partition_keys()]),
-            known=self._input.control.known_partitions,
-        )
-        if plan.superseded_by is not None:
-            raise _Ended(End.SUPERSEDED)
-        if plan.lost:
-            names = ", ".join(str(key) for key in plan.lost[:10])
-            raise _NotYet(
-                "OFFSETS_LOST",
-                f"the committed offsets of {names} are gone from group {consumer_group(self.identity.job)}; nothing is "
-                "read until an operator sets them again (kafka-consumer-groups --reset-offsets)",
-            )
-        return plan
-
-    def _resolve(self, plan: ClaimPlan) -> dict[PartitionKey, int]:
-        """The offset of every claimed partition."""
-        positions = {claim.key: claim.offset for claim in plan.claims if claim.offset is not None}
-        earliest = [claim.key for claim in plan.claims if claim.origin is Origin.EARLIEST]
-        start = [claim.key for claim in plan.claims if claim.origin is Origin.START_POSITION]
-        return positions | self._cluster.offsets(earliest, OffsetSpec.earliest()) | self._start_offsets(start)
-
-    def _start_offsets(self, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
-        position = self._spec.source.start_position
-        match position.WhichOneof("position"):
-            case "latest":
-                return self._cluster.offsets(keys, OffsetSpec.latest())
-            case "timestamp":
-                wanted = OffsetSpec.for_timestamp(position.timestamp.ToMilliseconds())
-                found = self._cluster.offsets(keys, wanted)
-                ends = self._cluster.offsets([key for key in keys if found[key] < 0], OffsetSpec.latest())
-                return found | ends
-            case _:
-                return self._cluster.offsets(keys, OffsetSpec.earliest())
+        self._discover_at = now + self._discovery_interval_s
+        self._pace.committed(now, 0.0)
+        self._backoff.claimed(now)
 
     def _note_topics(self, views: Sequence[TopicView]) -> None:
         self._reporter.partitions = len(self._committed)
@@ -288,11 +221,14 @@ class ShardSession:
             if self._lost is not None:
                 raise TransactionLost(self._lost)
             now = time.monotonic()
-            if now >= self._commit_at:
+            in_doubt = self._input.in_doubt
+            if now >= self._pace.due_at and not in_doubt:
                 self._commit(everything=now >= self._refresh_at)
-            if now >= self._discover_at:
-                self._discover()
-            self._reporter.tick()
+            if now >= (self._doubt_at if in_doubt else self._discover_at):
+                self._discover(in_doubt)
+            if self._reporter.due():
+                self._reporter.lag = self._input.lag(self._committed)
+            self._heartbeat()
 
     def _commit(self, *, everything: bool = False) -> None:
         """Commit the open transaction with the positions that moved, or with all, so that none of them expires."""
@@ -304,7 +240,7 @@ class ShardSession:
             if everything or offset != self._committed.get(key)
         }
         if positions:
-            offsets = [self._position(key, offset) for key, offset in positions.items()]
+            offsets = [self._claimer.position(key, offset) for key, offset in positions.items()]
             self._producer.commit(offsets, self._input.group_metadata())
             self._committed |= positions
             self._count_committed()
@@ -312,13 +248,7 @@ class ShardSession:
         if everything:
             self._refresh_at = now + self._refresh_interval_s
         self.counters.stage_seconds["commit"] += now - started
-        self._reporter.lag = self._input.lag(self._committed)
-        shortest, longest = (
-            self._limits.commit_interval_min_ms / 1000,
-            self._limits.commit_interval_max_ms / 1000,
-        )
-        self._commit_interval_s = min(max((now - started) / COMMIT_SHARE, shortest), max(shortest, longest))
-        self._commit_at = now + self._commit_interval_s
+        self._pace.committed(now, now - started)
 
     def _count_committed(self) -> None:
         done, self._uncommitted = self._uncommitted, _Uncommitted()
@@ -329,45 +259,74 @@ class ShardSession:
         counters.dead_letters.update(done.dead_letters)
         self._reporter.newest_timestamp_ms = done.newest_timestamp_ms or self._reporter.newest_timestamp_ms
 
-    def _discover(self) -> None:
-        """Claim partitions that appeared since. The transaction is committed first: nobody waits inside one."""
-        self._discover_at = time.monotonic() + DISCOVERY_INTERVAL_S
-        self._commit()
+    def _discover(self, in_doubt: bool) -> None:
+        """Claim partitions that appeared since.
+
+        The transaction is committed first, for nobody waits inside one; where the input gave reason to doubt that the
+        topics are the same, what is open may come from another topic, and is aborted if so.
+        """
+        now = time.monotonic()
+        self._discover_at, self._doubt_at = now + self._discovery_interval_s, now + _RETRY_S
+        if not in_doubt:
+            self._commit()
         try:
-            views = self._describe()
+            views = self._claimer.describe()
             new = [
                 key
                 for view in views
                 for key in view.partition_keys()
                 if key not in self._committed
-                and shard_of(view.topic_id, key.partition, self._spec.shards) == self.identity.shard
+                and shard_of(view.topic_id, key.partition, self._shards) == self.identity.shard
             ]
-            offsets = self._cluster.offsets(new, OffsetSpec.earliest())
-        except (KafkaException, _NotYet) as error:
-            self._reporter.error("DISCOVERY_FAILED", str(error))
+            offsets = (
+                {} if self._claimer.is_recreated(views) else self._cluster.offsets(new, OffsetSpec.earliest())
+            )
+        except NotYet as missing:
+            if in_doubt:
+                raise TransactionLost(str(missing)) from missing
+            self._reporter.error(missing.reason, str(missing))
             return
-        if any(self._topic_ids[view.topic] != view.topic_id for view in views):
+        except KafkaException as error:
+            self._reporter.error("DISCOVERY_FAILED", str(error.args[0]))
+            return
+        if self._claimer.is_recreated(views):
             raise TransactionLost("an input topic was deleted and created again")
+        self._input.in_doubt = False
         if new:
             self._written |= offsets
             self._commit()
             self._input.read_from(self._written)
         self._note_topics(views)
+        self._input.report_health()
+
+    def _heartbeat(self) -> None:
+        """Called wherever time passes. Raises Ended when another session replaces this one."""
+        self._reporter.tick()
+        if self._replaced:
+            raise Ended(End.REPLACED)
 
     def _end_if_told(self, *, commit: bool) -> None:
         """`commit` only where the transaction is whole: after a loss `_written` runs ahead of what it holds."""
-        if self._replaced or self._input.control.superseded_by is not None:
-            raise _Ended(End.SUPERSEDED)
+        if self._replaced:
+            raise Ended(End.REPLACED)
+        if self._input.control.superseded_by is not None:
+            raise Ended(End.SUPERSEDED)
         if self._input.control.stop:
-            if commit:
+            if commit and not self._input.in_doubt:
                 self._commit()
-            raise _Ended(End.STOPPED)
+            raise Ended(End.STOPPED)
 
     def _drop_producer(self) -> None:
         if self._producer is not None:
             self._producer.close()
             self._producer = None
 
-    def _position(self, key: PartitionKey, offset: int) -> TopicPartition:
-        metadata = encode_metadata(self.identity.incarnation, self._topic_ids[key.topic])
-        return TopicPartition(key.topic, key.partition, offset, metadata)
+
+def check_single_cluster(spec: job_spec_pb2.JobSpec) -> None:
+    """Rows and positions commit as one, and Kafka commits on one cluster only. Raises ValueError."""
+    topics = [*spec.source.topics, spec.dead_letters, *(output.sink for output in spec.outputs)]
+    clusters = sorted({topic.bootstrap_servers for topic in topics})
+    if len(clusters) != 1:
+        raise ValueError(
+            f"source, sink and dead letters must be on one cluster; they are on {', '.join(clusters)}"
+        )

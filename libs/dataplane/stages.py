@@ -37,7 +37,8 @@ class DecodeStage:
     def __init__(self, source: job_spec_pb2.Source) -> None:
         self._reader_schema = source.reader_schema
         self._schema = decoded_schema(source.reader_schema)
-        self._pseudo_columns = list(source.pseudo_columns)
+        # A statement that names no column at all still has one row for each message: some column must carry that.
+        self._pseudo_columns = list(source.pseudo_columns) or ([] if len(self._schema) else ["_offset"])
         self._decoders: dict[str, MessageDecoder | str] = {}
 
     def run(self, batch: MessageBatch) -> RowBatch:
@@ -56,8 +57,9 @@ class DecodeStage:
     def _decode(self, group: SchemaGroup, batch: MessageBatch) -> tuple[pa.RecordBatch, list[int]]:
         decoder = self._decoder(group.writer_schema)
         if isinstance(decoder, str):
-            reason = "INCOMPATIBLE_WRITER_SCHEMA"
-            batch.dead_letters += [DeadLetter(ordinal, reason, decoder) for ordinal in group.ordinals]
+            batch.dead_letters += [
+                DeadLetter(ordinal, "INCOMPATIBLE_WRITER_SCHEMA", decoder) for ordinal in group.ordinals
+            ]
             return self._empty(), []
         messages = batch.messages
         decoded = decoder.decode([messages[ordinal].value() for ordinal in group.ordinals], group.skip)
@@ -93,13 +95,16 @@ class DecodeStage:
     def _with_pseudo_columns(
         self, rows: pa.RecordBatch, messages: Sequence[InputMessage], ordinals: Sequence[int]
     ) -> pa.RecordBatch:
+        if not self._pseudo_columns:
+            return rows
+        kept = [name for name in rows.schema.names if name not in self._pseudo_columns]
+        fields = [rows.schema.field(name) for name in kept]
+        columns = [rows.column(name) for name in kept]
         for name in self._pseudo_columns:
             values = [_PSEUDO_VALUES[name](messages[ordinal]) for ordinal in ordinals]
-            field = PSEUDO_COLUMNS.field(name)
-            if name in rows.schema.names:
-                rows = rows.remove_column(rows.schema.get_field_index(name))
-            rows = rows.append_column(field, pa.array(values, field.type))
-        return rows
+            fields.append(PSEUDO_COLUMNS.field(name))
+            columns.append(pa.array(values, fields[-1].type))
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
 _PSEUDO_VALUES = {

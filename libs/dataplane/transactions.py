@@ -29,6 +29,7 @@ class TransactionalProducer:
         transactional_id: str,
         transaction_timeout_ms: int,
         message_max_bytes: int,
+        batch_max_bytes: int,
         heartbeat: Callable[[], None],
     ) -> None:
         self._heartbeat = heartbeat
@@ -42,6 +43,9 @@ class TransactionalProducer:
                 "transaction.timeout.ms": transaction_timeout_ms,
                 # Sizes are checked before produce(); the client must not refuse what the broker would take.
                 "message.max.bytes": min(message_max_bytes + 65536, 1_000_000_000),
+                # The brokers hold `max.message.bytes` against the whole record batch.
+                "batch.size": max(1, min(batch_max_bytes, 1_000_000)),
+                # As Kafka's own clients: keep a key in its partition as long as the number of partitions stays.
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "queue.buffering.max.messages": 1_000_000,
@@ -51,7 +55,7 @@ class TransactionalProducer:
                 "allow.auto.create.topics": False,
             }
         )
-        self._call(lambda: self._producer.init_transactions(5.0), for_ever=True)
+        self._call(lambda: self._producer.init_transactions(5.0))
 
     def produce(
         self,
@@ -80,7 +84,11 @@ class TransactionalProducer:
         self._producer.poll(0)
 
     def commit(self, offsets: Sequence[TopicPartition], group_metadata: object) -> None:
-        """Commit the messages and these positions together. Raises TransactionLost; the outcome is then unknown."""
+        """Commit the messages and these positions together.
+
+        Raises TransactionLost. The outcome is then unknown: the next producer's `init_transactions` settles it, and the
+        positions in the group tell it.
+        """
         if not self._begun:
             self._call(self._producer.begin_transaction)
         self._begun = True
@@ -102,8 +110,8 @@ class TransactionalProducer:
     def _on_delivery_error(self, error: KafkaError, _message: object) -> None:
         self._refused = error
 
-    def _call(self, action: Callable[[], object], *, for_ever: bool = False) -> None:
-        """Repeat a transactional call while the client says that it may be repeated."""
+    def _call(self, action: Callable[[], object]) -> None:
+        """Repeat a transactional call while the client says that it may be repeated, and patience lasts."""
         started = time.monotonic()
         while True:
             try:
@@ -112,7 +120,7 @@ class TransactionalProducer:
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
                 waited = time.monotonic() - started
-                if error.retriable() and (for_ever or waited < self._patience_s):
+                if error.retriable() and waited < self._patience_s:
                     self._heartbeat()
                     continue
                 detail = f" (a message was refused: {self._refused.str()})" if self._refused else ""
