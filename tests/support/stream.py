@@ -30,6 +30,9 @@ class Input:
         self.pause()
 
     def resume(self) -> None:
+        """Produce again; does nothing while it produces, for a second thread would repeat the first one's numbers."""
+        if self._thread is not None:
+            return
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
