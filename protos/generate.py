@@ -33,7 +33,14 @@ def stage_validate() -> None:
     if target.exists():
         return
     with tempfile.TemporaryDirectory() as folder:
-        command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={VALIDATE_ARTIFACT}", f"-DoutputDirectory={folder}"]
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "dependency:copy",
+            f"-Dartifact={VALIDATE_ARTIFACT}",
+            f"-DoutputDirectory={folder}",
+        ]
         subprocess.run([*command, "-Dmdep.useBaseVersion=true"], check=True)
         (jar,) = Path(folder).glob("*.jar")
         digest = hashlib.sha256(jar.read_bytes()).hexdigest()
@@ -47,7 +54,11 @@ def stage_validate() -> None:
 def stage_google() -> None:
     for entry in files("googleapis-common-protos") or []:
         path = Path(str(entry))
-        if path.suffix == ".proto" and path.parts[:2] in {("google", "rpc"), ("google", "api")} and len(path.parts) == 3:
+        if (
+            path.suffix == ".proto"
+            and path.parts[:2] in {("google", "rpc"), ("google", "api")}
+            and len(path.parts) == 3
+        ):
             target = STAGED / path
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +69,18 @@ def generate(into: Path) -> None:
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{STAGED}"]
     subprocess.run([*protoc, f"--python_out={into}", f"--pyi_out={into}", *sources, *VENDORED], check=True)
-    services = [source for source in sources if "service " in (PROTOS / source).read_text() and "rpc " in (PROTOS / source).read_text()]
+    services = [
+        source
+        for source in sources
+        if "service " in (PROTOS / source).read_text() and "rpc " in (PROTOS / source).read_text()
+    ]
     if services:
         plugin = Path(sys.executable).parent / "protoc-gen-mypy_grpc"
-        grpc = [f"--grpc_python_out={into}", f"--plugin=protoc-gen-mypy_grpc={plugin}", f"--mypy_grpc_out={into}"]
+        grpc = [
+            f"--grpc_python_out={into}",
+            f"--plugin=protoc-gen-mypy_grpc={plugin}",
+            f"--mypy_grpc_out={into}",
+        ]
         subprocess.run([*protoc, *grpc, *services], check=True)
 
 
@@ -69,7 +88,9 @@ def differences(left: Path, right: Path) -> list[str]:
     """Relative paths that are missing on either side or differ."""
 
     def listing(folder: Path) -> set[str]:
-        return {str(path.relative_to(folder)) for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"}}
+        return {
+            str(path.relative_to(folder)) for path in folder.rglob("*.py*") if path.suffix in {".py", ".pyi"}
+        }
 
     ours, theirs = listing(left), listing(right)
     changed = {name for name in ours & theirs if not filecmp.cmp(left / name, right / name, shallow=False)}
@@ -77,7 +98,9 @@ def differences(left: Path, right: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="fail when the committed code is stale")
     arguments = parser.parse_args()
     stage_google()

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException
 
 from deploy.demo.run import Demo, DemoFailed, load_events, show_where_to_look
 from deploy.demo.scenario import TENANTS
+from deploy.demo.schemas import Event
 from deploy.demo.screen import Screen
 from deploy.demo.setup import ControlPlane
 from deploy.demo.zeek import EventsUnavailable
@@ -112,26 +113,36 @@ def run(screen: Screen, settings: Settings, seconds: float | None) -> int:
             )
             stack.up()
             with ControlPlane(settings.ports) as control_plane:
-                demo = Demo(screen, stack, control_plane)
-                feed = demo.load(events)
-                try:
-                    demo.subscribe()
-                    show_where_to_look(screen, settings, demo.job_of(TENANTS[1].id))
-                    demo.show(feed, seconds)
-                finally:
-                    feed.stop()
-            screen.line()
-            screen.line(
-                f"Every tenant got its rows, each event once. Demo time: {time.monotonic() - began:.0f} s.",
-                "32",
-            )
+                show(screen, stack, control_plane, events, seconds)
+            screen.line(f"Demo time: {time.monotonic() - began:.0f} s.")
             return 0
         finally:
             ignore_signals()
+            screen.line()
             screen.line("Stopping all processes.")
             stack.down()
             remove(settings, tuple(name for name in STATE_FOLDERS if name not in KEPT_AFTERWARDS))
             screen.line(f"Nothing is left running. Logs: {settings.logs_dir}")
+
+
+def show(
+    screen: Screen,
+    stack: LocalStack,
+    control_plane: ControlPlane,
+    events: Mapping[str, Sequence[Event]],
+    seconds: float | None,
+) -> None:
+    demo = Demo(screen, stack, control_plane)
+    feed = demo.load(events)
+    try:
+        demo.subscribe()
+        with contextlib.closing(demo.reader()) as reader:
+            demo.await_first_rows(reader)
+            show_where_to_look(screen, stack.settings, TENANTS[0].subscription, demo.job_of(TENANTS[0].id))
+            demo.live(reader, feed, seconds)
+            demo.conclude(reader)
+    finally:
+        feed.stop()
 
 
 def remove(settings: Settings, folders: tuple[str, ...]) -> None:

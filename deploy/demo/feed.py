@@ -64,8 +64,9 @@ class Feed:
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "message.timeout.ms": 30_000,
-            },
-            logger=None,
+                # Retries of a starting broker are no news for the person who watches.
+                "log_level": 2,
+            }
         )
 
     @property

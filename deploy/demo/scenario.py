@@ -36,6 +36,11 @@ class Tenant:
         return f"{self.id}.{self.dataset.id}"
 
     @property
+    def names_offsets(self) -> bool:
+        """Whether each row names the input event it comes from, as columns `p` and `o`."""
+        return "_offset AS o" in self.sql
+
+    @property
     def format_name(self) -> str:
         return job_spec_pb2.OutputFormat.Name(self.output_format).removeprefix("OUTPUT_FORMAT_")
 

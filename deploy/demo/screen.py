@@ -65,18 +65,14 @@ class Screen:
         for number, part in enumerate(text.splitlines()):
             self._write(INDENT + (self.paint(part, RED) if number == 0 else part))
 
-    def command(self, text: str) -> None:
-        """A line to copy: never clipped, never painted."""
+    def put(self, text: str) -> None:
+        """A line that is painted already, or to be copied: indented, otherwise as it is."""
         self._write(INDENT + text)
 
     def entry(self, label: str, text: str, *codes: str, label_width: int = TENANT_WIDTH) -> None:
         """A label in colour and the text beside it."""
         room = self.width - len(INDENT) - label_width - 1
         self._write(f"{INDENT}{self.paint(label.ljust(label_width), *codes)} {clip(text, room)}")
-
-    def entry_raw(self, label: str, text: str, *codes: str) -> None:
-        """Like `entry`, for text that is painted and clipped already."""
-        self._write(f"{INDENT}{self.paint(label.ljust(TENANT_WIDTH), *codes)} {text}")
 
     def table(self, clock: str, figures: Sequence[TenantFigures]) -> None:
         """The tenants' figures under one heading."""

@@ -18,6 +18,7 @@ from libs.service_kit.interceptors import ServiceInterceptor, StreamRegistry
 from libs.service_kit.metrics import metrics_endpoint
 from libs.service_kit.settings import Settings
 from libs.service_kit.startup import StartupError
+from libs.service_kit.store_errors import register_store_errors
 from libs.service_kit.validation import Validator
 
 _log = structlog.get_logger(__name__)
@@ -119,6 +120,7 @@ async def serve(
     At the end, in this order: health NOT_SERVING, no new calls, streams end with UNAVAILABLE, unary calls get
     `shutdown_grace_seconds` to finish, background tasks are cancelled.
     """
+    register_store_errors()
     services = [service_of(servicer) for servicer in servicers]
     validator = Validator()
     for service in services:

@@ -16,7 +16,9 @@ STAGED = Path(__file__).resolve().parents[3] / "build" / "third_party_protos"
 
 def google_root() -> Path:
     """The folder in which the googleapis-common-protos wheel has google/api."""
-    entry = next(entry for entry in files("googleapis-common-protos") or [] if entry.name == "field_behavior.proto")
+    entry = next(
+        entry for entry in files("googleapis-common-protos") or [] if entry.name == "field_behavior.proto"
+    )
     return Path(str(entry.locate())).parents[2]
 
 
@@ -26,7 +28,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.fail("build/third_party_protos is missing: run `python protos/generate.py` (make protos)")
     folder = tmp_path_factory.mktemp("kit_test")
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{STAGED}", f"-I{google_root()}"]
-    subprocess.run([*command, f"--python_out={folder}", f"--grpc_python_out={folder}", "kit_test.proto"], check=True)
+    subprocess.run(
+        [*command, f"--python_out={folder}", f"--grpc_python_out={folder}", "kit_test.proto"], check=True
+    )
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))

@@ -10,8 +10,36 @@ _TEXTS = st.one_of(
     st.sampled_from(
         [
             "",
-            *("a", "b", "ab", "abc", "c", "z", "yz", "xyz", "bad", "ten", "tenants/acme", "a1b", "xa22by", "ab\n"),
-            *("ab-c1", "ab-", "ab-c1-d2\n", "é", "ééé", "日本", "abcde", "abcdef", "A", "9", 'q"uo\\te', "a\nb"),
+            *(
+                "a",
+                "b",
+                "ab",
+                "abc",
+                "c",
+                "z",
+                "yz",
+                "xyz",
+                "bad",
+                "ten",
+                "tenants/acme",
+                "a1b",
+                "xa22by",
+                "ab\n",
+            ),
+            *(
+                "ab-c1",
+                "ab-",
+                "ab-c1-d2\n",
+                "é",
+                "ééé",
+                "日本",
+                "abcde",
+                "abcdef",
+                "A",
+                "9",
+                'q"uo\\te',
+                "a\nb",
+            ),
             *("0b6d4a7e-13f3-4b3b-a9d0-6f4a7a1c9b11", "0b6d4a7e-13f3-4b3b-a9d0-6f4a7a1c9b11\n", "0b6d4a7e"),
         ]
     ),
@@ -24,7 +52,9 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT64: st.one_of(st.integers(0, 12), st.integers(0, 2**64 - 1)),
     FieldDescriptor.CPPTYPE_ENUM: st.integers(-1, 4),
 }
-_FLOATS = st.one_of(st.sampled_from([0.0, -0.0, 1.0, 0.5, -1.0, float("nan"), float("inf")]), st.floats(width=32))
+_FLOATS = st.one_of(
+    st.sampled_from([0.0, -0.0, 1.0, 0.5, -1.0, float("nan"), float("inf")]), st.floats(width=32)
+)
 
 
 def _scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
@@ -67,7 +97,9 @@ def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = 3) -> Any:
     message: Any = GetMessageClass(descriptor)()
     if descriptor.full_name == "google.protobuf.Duration":
         # Whole microseconds: the oracle drops nanoseconds.
-        message.FromMicroseconds(draw(st.one_of(st.integers(-3, 70).map(lambda n: n * 10**6), st.integers(0, 10**6))))
+        message.FromMicroseconds(
+            draw(st.one_of(st.integers(-3, 70).map(lambda n: n * 10**6), st.integers(0, 10**6)))
+        )
         return message
     if descriptor.full_name == "google.protobuf.Timestamp":
         message.FromSeconds(draw(st.sampled_from([0, 1577836799, 1577836800, 4102444800])))

@@ -1,4 +1,4 @@
-"""Our evaluator against protovalidate (the oracle), and what is ours alone: descriptions, bounds, refusals."""
+"""Our evaluator against protovalidate, the oracle, and what is ours alone: words, bounds, refusals."""
 
 import time
 from types import ModuleType
@@ -94,7 +94,10 @@ def test_paths_reach_into_messages_items_and_map_values(kit_test: ModuleType) ->
 def test_validate_raises_with_the_prefix_before_every_path(kit_test: ModuleType) -> None:
     with pytest.raises(InvalidArgument) as raised:
         validate(kit_test.Payload(format=9), "thing.payload")
-    assert [violation.field for violation in raised.value.violations] == ["thing.payload.sql", "thing.payload.format"]
+    assert [violation.field for violation in raised.value.violations] == [
+        "thing.payload.sql",
+        "thing.payload.format",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,9 @@ def test_validate_raises_with_the_prefix_before_every_path(kit_test: ModuleType)
         ("WrappedValue", "string rules are not supported for this type of field"),
     ],
 )
-def test_a_rule_that_is_not_known_is_refused_each_time(kit_test: ModuleType, type_name: str, words: str) -> None:
+def test_a_rule_that_is_not_known_is_refused_each_time(
+    kit_test: ModuleType, type_name: str, words: str
+) -> None:
     validator = Validator()
     for _ in range(2):
         with pytest.raises(UnsupportedRule, match=words):

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sluice/schema_registry/v1/record.proto\x12\x19sluice.schema_registry.v1\"\x1b\n\rSchemaPointer\x12\n\n\x02id\x18\x01 \x01(\x05\"\x1c\n\tIdCounter\x12\x0f\n\x07next_id\x18\x01 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sluice/schema_registry/v1/record.proto\x12\x19sluice.schema_registry.v1\"!\n\x0eVersionPointer\x12\x0f\n\x07version\x18\x01 \x01(\x05\"\x1c\n\tIdCounter\x12\x0f\n\x07next_id\x18\x01 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.schema_registry.v1.record_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCHEMAPOINTER']._serialized_start=69
-  _globals['_SCHEMAPOINTER']._serialized_end=96
-  _globals['_IDCOUNTER']._serialized_start=98
-  _globals['_IDCOUNTER']._serialized_end=126
+  _globals['_VERSIONPOINTER']._serialized_start=69
+  _globals['_VERSIONPOINTER']._serialized_end=102
+  _globals['_IDCOUNTER']._serialized_start=104
+  _globals['_IDCOUNTER']._serialized_end=132
 # @@protoc_insertion_point(module_scope)

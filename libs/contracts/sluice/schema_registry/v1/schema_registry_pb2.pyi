@@ -2,12 +2,32 @@ from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from sluice.schema_registry.v1 import schema_pb2 as _schema_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class IncompatibilityKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INCOMPATIBILITY_KIND_UNSPECIFIED: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_NAME_MISMATCH: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_FIXED_SIZE_MISMATCH: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_MISSING_ENUM_SYMBOLS: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_READER_FIELD_MISSING_DEFAULT_VALUE: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_TYPE_MISMATCH: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_MISSING_UNION_BRANCH: _ClassVar[IncompatibilityKind]
+    INCOMPATIBILITY_KIND_LOGICAL_TYPE_MISMATCH: _ClassVar[IncompatibilityKind]
+INCOMPATIBILITY_KIND_UNSPECIFIED: IncompatibilityKind
+INCOMPATIBILITY_KIND_NAME_MISMATCH: IncompatibilityKind
+INCOMPATIBILITY_KIND_FIXED_SIZE_MISMATCH: IncompatibilityKind
+INCOMPATIBILITY_KIND_MISSING_ENUM_SYMBOLS: IncompatibilityKind
+INCOMPATIBILITY_KIND_READER_FIELD_MISSING_DEFAULT_VALUE: IncompatibilityKind
+INCOMPATIBILITY_KIND_TYPE_MISMATCH: IncompatibilityKind
+INCOMPATIBILITY_KIND_MISSING_UNION_BRANCH: IncompatibilityKind
+INCOMPATIBILITY_KIND_LOGICAL_TYPE_MISMATCH: IncompatibilityKind
 
 class RegisterSchemaRequest(_message.Message):
     __slots__ = ("parent", "schema", "request_id", "validate_only")
@@ -102,16 +122,18 @@ class CheckCompatibilityResponse(_message.Message):
     def __init__(self, compatible: _Optional[bool] = ..., incompatibilities: _Optional[_Iterable[_Union[Incompatibility, _Mapping]]] = ...) -> None: ...
 
 class Incompatibility(_message.Message):
-    __slots__ = ("version", "direction", "path", "message")
+    __slots__ = ("version", "direction", "path", "message", "kind")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     version: str
     direction: str
     path: str
     message: str
-    def __init__(self, version: _Optional[str] = ..., direction: _Optional[str] = ..., path: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    kind: IncompatibilityKind
+    def __init__(self, version: _Optional[str] = ..., direction: _Optional[str] = ..., path: _Optional[str] = ..., message: _Optional[str] = ..., kind: _Optional[_Union[IncompatibilityKind, str]] = ...) -> None: ...
 
 class GetSubjectRequest(_message.Message):
     __slots__ = ("name",)

@@ -87,8 +87,9 @@ class SchemaRegistryServiceServicer:
     """
 
     def RegisterSchema(self, request, context):
-        """Adds a schema to a subject, or answers with the version that it already is. Refused when it breaks the subject's
-        compatibility, with every incompatibility and its path.
+        """Adds a schema to a subject, or answers with the version that it already is. Refused (FAILED_PRECONDITION) when it breaks
+        the subject's compatibility, with each incompatibility and its path as far as an error has room; CheckCompatibility
+        lists all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

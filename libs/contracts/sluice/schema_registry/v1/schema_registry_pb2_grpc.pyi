@@ -34,8 +34,9 @@ class SchemaRegistryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SchemaRegistryServiceAsyncStub: ...
     RegisterSchema: _grpc.UnaryUnaryMultiCallable[_schema_registry_pb2.RegisterSchemaRequest, _schema_registry_pb2.RegisterSchemaResponse]
-    """Adds a schema to a subject, or answers with the version that it already is. Refused when it breaks the subject's
-    compatibility, with every incompatibility and its path.
+    """Adds a schema to a subject, or answers with the version that it already is. Refused (FAILED_PRECONDITION) when it breaks
+    the subject's compatibility, with each incompatibility and its path as far as an error has room; CheckCompatibility
+    lists all.
     """
     GetSchema: _grpc.UnaryUnaryMultiCallable[_schema_registry_pb2.GetSchemaRequest, _schema_registry_pb2.GetSchemaResponse]
     """The schema of an id or a GUID."""
@@ -60,8 +61,9 @@ class SchemaRegistryServiceAsyncStub(SchemaRegistryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterSchema: _aio.UnaryUnaryMultiCallable[_schema_registry_pb2.RegisterSchemaRequest, _schema_registry_pb2.RegisterSchemaResponse]  # type: ignore[assignment]
-    """Adds a schema to a subject, or answers with the version that it already is. Refused when it breaks the subject's
-    compatibility, with every incompatibility and its path.
+    """Adds a schema to a subject, or answers with the version that it already is. Refused (FAILED_PRECONDITION) when it breaks
+    the subject's compatibility, with each incompatibility and its path as far as an error has room; CheckCompatibility
+    lists all.
     """
     GetSchema: _aio.UnaryUnaryMultiCallable[_schema_registry_pb2.GetSchemaRequest, _schema_registry_pb2.GetSchemaResponse]  # type: ignore[assignment]
     """The schema of an id or a GUID."""
@@ -89,8 +91,9 @@ class SchemaRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schema_registry_pb2.RegisterSchemaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schema_registry_pb2.RegisterSchemaResponse, _abc.Awaitable[_schema_registry_pb2.RegisterSchemaResponse]]:
-        """Adds a schema to a subject, or answers with the version that it already is. Refused when it breaks the subject's
-        compatibility, with every incompatibility and its path.
+        """Adds a schema to a subject, or answers with the version that it already is. Refused (FAILED_PRECONDITION) when it breaks
+        the subject's compatibility, with each incompatibility and its path as far as an error has room; CheckCompatibility
+        lists all.
         """
 
     @_abc_1.abstractmethod
