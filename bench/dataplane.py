@@ -21,6 +21,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -82,7 +83,7 @@ def ordinary(bootstrap: str, count: int) -> int:
             if message.error() is not None:
                 continue
             read += 1
-            event = fastavro.schemaless_reader(io.BytesIO(message.value()), schema, None)
+            event: Any = fastavro.schemaless_reader(io.BytesIO(message.value() or b""), schema, None)
             if event["action"] == "deny":
                 row = {
                     "event_id": event["event_id"],
@@ -161,7 +162,7 @@ def fill(bootstrap: str, count: int) -> None:
     create_topics(bootstrap, {SOURCE: PARTITIONS, SINK: PARTITIONS, "dead": 1})
     parsed = fastavro.parse_schema(json.loads(SCHEMA))
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50})
-    header = [schema_header(SCHEMA)]
+    header: list[tuple[str, str | bytes | None]] = [schema_header(SCHEMA)]
     for number, event in enumerate(events(count, seed=42)):
         buffer = io.BytesIO()
         fastavro.schemaless_writer(buffer, parsed, event)

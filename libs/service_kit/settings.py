@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     def load(cls) -> Self:
         """Read the environment, or end the process with exit code 2 and one line per wrong variable."""
         try:
-            return cls()  # type: ignore[call-arg]  # the environment is where they come from
+            return cls()
         except (ValidationError, SettingsError) as error:
             for line in describe_problems(error):
                 print(line, file=sys.stderr)

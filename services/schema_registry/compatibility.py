@@ -2,8 +2,8 @@
 
 The verdict is that of Avro for Java (`SchemaCompatibility`), and with it of Confluent's registry, with two differences:
 a changed scale, precision or time unit of a logical type is an incompatibility (Java compares only the types below, and
-a reader would take milliseconds for microseconds); and records that contain themselves are decided by the greatest fixed
-point instead of by the order in which pairs happen to be visited.
+a reader would take milliseconds for microseconds); and records that contain themselves are decided by the greatest
+fixed point instead of by the order in which pairs happen to be visited.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OnRecords = Callable[[_Pair, str], _Problems]
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> tuple[Incompatibility, ...]:
-    """All reasons why `reader` cannot read every datum of `writer`, in the order of the reader's schema; none if it can.
+    """All reasons why `reader` cannot read every datum of `writer`, in the order of the reader's schema.
 
     A pair of records that is met in several places is reported where it is met first.
     """

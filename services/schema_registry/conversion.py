@@ -67,8 +67,8 @@ def version_from_proto(version: schema_pb2.SchemaVersion) -> SchemaVersion:
 def subject_to_proto(subject: Subject, effective: Compatibility) -> schema_pb2.Subject:
     return schema_pb2.Subject(
         name=subject.name,
-        compatibility=_TO_PROTO[subject.compatibility],
-        effective_compatibility=_TO_PROTO[effective],
+        compatibility=f"COMPATIBILITY_{subject.compatibility.value}",
+        effective_compatibility=f"COMPATIBILITY_{effective.value}",
         latest_version=subject.latest_version,
         etag=subject.etag,
         create_time=None if subject.create_time is None else _timestamp(subject.create_time),
@@ -85,7 +85,7 @@ def subject_from_proto(subject: schema_pb2.Subject, etag: str) -> Subject:
     )
 
 
-def compatibility_from_proto(level: schema_pb2.Compatibility.ValueType) -> Compatibility:
+def compatibility_from_proto(level: schema_pb2.Compatibility) -> Compatibility:
     return _FROM_PROTO[level]
 
 
@@ -97,7 +97,7 @@ def incompatibility_to_proto(
         direction=direction_in_words(found.direction, found.version),
         path=found.reason.path,
         message=found.reason.message,
-        kind=_KINDS[found.reason.kind],
+        kind=schema_registry_pb2.IncompatibilityKind.Name(_KINDS[found.reason.kind]),
     )
 
 

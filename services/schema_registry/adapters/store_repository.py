@@ -8,8 +8,8 @@ Records, by name:
     ids/{id}, guids/{guid}               Schema, whole: one look-up answers a worker
     counters/schema_id                   IdCounter
 
-Every commit that adds a version expects the subject as it was read; one that adds a schema expects its GUID to be free and
-the counter as it was read. So of two concurrent registrations one fails with nothing written, and decides again.
+Every commit that adds a version expects the subject as it was read; one that adds a schema expects its GUID to be
+free and the counter as it was read. So of two concurrent registrations one fails with nothing written, and decides again.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _record_of(subject: Subject, compatibility: Compatibility, etag: str = "") -
     """As stored: what is derived is left out, and the etag too, which is the record's revision."""
     record = schema_pb2.Subject(
         name=subject.name,
-        compatibility=schema_pb2.Compatibility.Value(f"COMPATIBILITY_{compatibility.value}"),
+        compatibility=f"COMPATIBILITY_{compatibility.value}",
         latest_version=subject.latest_version,
         etag=etag,
     )

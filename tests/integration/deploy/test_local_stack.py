@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AdminClient,
+    NewTopic,
+)
 from redis import Redis
 
 from deploy.local.processes import is_alive, load_record, members

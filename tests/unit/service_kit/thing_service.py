@@ -96,7 +96,8 @@ async def serving(
             on_start=bound.set_result,
         )
     )
-    await asyncio.wait({task, bound}, return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {task, bound}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         await task
     try:
