@@ -9,7 +9,7 @@ Records, by name:
     counters/schema_id                   IdCounter
 
 Every commit that adds a version expects the subject as it was read; one that adds a schema expects its GUID to be
-free and the counter as it was read. So of two concurrent registrations one fails with nothing written, and decides again.
+free and the counter as it was read. Of two concurrent registrations one fails, nothing written, and decides again.
 """
 
 from __future__ import annotations
