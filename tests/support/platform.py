@@ -1,6 +1,5 @@
 """The running platform as a client sees it: what tests ask of the services, over gRPC."""
 
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,21 +113,16 @@ class _existing_is_fine:
 
 
 def sdk_workers(stack: LocalStack) -> list[int]:
-    """Process ids of the Beam SDK workers: the descendants of the worker pool."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    """Process ids of the Beam SDK workers: the pool's children, but for the first, which is its gRPC front."""
     pool = stack.pid("workers")
-    found: list[int] = []
-    for pid in parents:
-        ancestor = pid
-        while ancestor in parents and ancestor != pool:
-            ancestor = parents[ancestor]
-        if ancestor == pool and pid not in (pool, os.getpid()):
-            found.append(pid)
-    return found
+    born: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pool and fields[0] != "Z":
+            born[int(entry.name)] = int(fields[19])
+    return sorted(born, key=born.__getitem__)[1:]
