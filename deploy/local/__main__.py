@@ -1,4 +1,4 @@
-"""`python -m deploy.local up|down|status|restart`: the stack for people."""
+"""`python -m deploy.local resolve|up|down|status|restart`: the stack for people."""
 
 import argparse
 import dataclasses
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from types import FrameType
 
 from deploy.local.errors import StackError
+from deploy.local.jars import ensure_jars
 from deploy.local.parts import PARTS
 from deploy.local.settings import Settings, settings_from_environment
 from deploy.local.stack import LocalStack
 
 EXIT_CANNOT = 2
+JAR_SETS = ("kafka", "flink")
 EXIT_INTERRUPTED = 130
 ENVIRONMENT = (
     "Environment: SLUICE_STATE_DIR (default .local), SLUICE_PORT_BASE (added to every port, default 0), "
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local", description="The local stack of Sluice.", epilog=ENVIRONMENT
     )
-    parser.add_argument("command", choices=("up", "down", "status", "restart"))
+    parser.add_argument("command", choices=("resolve", "up", "down", "status", "restart"))
     parser.add_argument("--only", metavar="PARTS", help="comma-separated; default: everything")
     parser.add_argument(
         "--preload", metavar="MODULE", action="append", default=[], help="for the worker pool"
@@ -59,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings: Settings = settings_from_environment()
         if parsed.preload:
             settings = dataclasses.replace(settings, worker_modules=tuple(parsed.preload))
+        if parsed.command == "resolve":
+            for jar_set in JAR_SETS:
+                ensure_jars(jar_set, settings.jars_dir, say)
+            return 0
         stack = LocalStack(settings, chosen_parts(parsed.only), say)
         if parsed.command in ("down", "restart"):
             stack.down()
