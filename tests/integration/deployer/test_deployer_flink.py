@@ -101,6 +101,9 @@ async def until(journal: Journal, name: JobName, state: State, incarnation: int)
     return record
 
 
+ENDED_WELL = {RunnerPhase.FINISHED, RunnerPhase.CANCELLED}
+
+
 async def test_a_job_is_started_adopted_replaced_paused_and_drained_on_flink(
     stack: LocalStack, runner: FlinkRunner
 ) -> None:
@@ -130,7 +133,8 @@ async def test_a_job_is_started_adopted_replaced_paused_and_drained_on_flink(
     await change(lambda record: commands.applied(record, second, paused=False))
     replaced = await until(journal, name, State.RUNNING, 2)
     assert replaced.runner_job_name == running.runner_job_name
-    assert await runner.phase(running.runner_job_id) is RunnerPhase.CANCELLED
+    # Once its shards have returned the job may finish before the deployer's cancel reaches it.
+    assert await runner.phase(running.runner_job_id) in ENDED_WELL
 
     await change(lambda record: commands.applied(record, second, paused=True))
     await until(journal, name, State.STOPPED, 2)
@@ -138,9 +142,8 @@ async def test_a_job_is_started_adopted_replaced_paused_and_drained_on_flink(
     await until(journal, name, State.RUNNING, 3)
     await change(commands.drained)
     ended = await until(journal, name, State.DRAINED, 3)
-    assert {job.phase for job in await runner.list_jobs() if job.name == ended.runner_job_name} == {
-        RunnerPhase.CANCELLED
-    }
+    phases = {job.phase for job in await runner.list_jobs() if job.name == ended.runner_job_name}
+    assert phases <= ENDED_WELL
     await process.stop()
     builder.close()
 
